@@ -1,0 +1,120 @@
+"""The package itself: its kernels with newly allocated output, and three of its public functions, to show what those add."""
+
+from __future__ import annotations
+
+import kararaster as kr
+import numpy as np
+import xarray as xr
+from cases import NODATA, OFFSET, SCALE
+from contest import Array, Contestant, Params, Rasters
+from kararaster import _kernels
+from scenes import Tables
+
+KERNEL, PUBLIC = "kararaster", "kararaster, public function"
+_EVENT = np.datetime64("2023-09-19", "ns")
+
+
+def calibrate(rasters: Rasters, params: Params, threads: int) -> Array:
+    dn, table = rasters["dn"], params["tables"]
+    power = np.empty(dn.shape, np.float32)
+    _kernels.calibrate(
+        dn,
+        power,
+        origin=(0, 0),
+        lut_line=table.gain_line,
+        lut_pixel=_for_each_vector(table.gain_pixel, table.gain),
+        lut=table.gain,
+        noise=_noise(table, dn.shape[0]),
+        negative="keep",
+        num_threads=threads,
+    )
+    return power
+
+
+def _noise(table: Tables, height: int) -> tuple[Array, ...]:
+    """The tables in the order of the kernel: an azimuth block for each swath."""
+    starts = np.append(0, table.swath_end[:-1])
+    limits = [[0, height - 1, start, end - 1, 0, len(table.noise_line)] for start, end in zip(starts, table.swath_end)]
+    azimuth_line = _for_each_vector(table.azimuth_line, table.azimuth)
+    noise_pixel = _for_each_vector(table.noise_pixel, table.noise)
+    return table.noise_line, noise_pixel, table.noise, np.array(limits), azimuth_line, table.azimuth
+
+
+def _for_each_vector(nodes: Array, values: Array) -> Array:
+    return np.ascontiguousarray(np.broadcast_to(nodes, values.shape))
+
+
+def boxcar(rasters: Rasters, params: Params, threads: int) -> Array:
+    out = np.empty_like(rasters["image"])
+    _kernels.boxcar(rasters["image"], out, _frame(params, threads))
+    return out
+
+
+def lee(rasters: Rasters, params: Params, threads: int) -> Array:
+    out = np.empty_like(rasters["image"])
+    _kernels.lee(rasters["image"], out, _frame(params, threads), enl=params["looks"])
+    return out
+
+
+def _frame(params: Params, threads: int) -> _kernels.Frame:
+    window = (params["window"], params["window"])
+    place = {"origin_row": 0, "top": 0, "left": 0}
+    return {**place, "window": window, "border": "shrink", "min_valid": 1, "num_threads": threads}
+
+
+def ndvi(rasters: Rasters, params: Params, threads: int) -> Array:
+    out = np.empty(rasters["nir"].shape, np.float32)
+    scaling = (SCALE, OFFSET, float(NODATA))
+    _kernels.normalized_difference(
+        rasters["nir"], rasters["red"], out, scaling=(scaling, scaling), num_threads=threads
+    )
+    return out
+
+
+def hotelling(rasters: Rasters, params: Params, threads: int) -> Array:
+    dates, *shape = rasters["vv"].shape
+    before = params["before"]
+    out = {name: np.empty(shape, dtype) for name, dtype in _OUTPUTS.items()}
+    out["magnitude"] = np.empty((2, *shape), np.float32)
+    options = {"method": "hotelling", "combine": "fisher", "enl": 1.0, "min_pre": 3, "min_post": 2, "bands": 2}
+    groups = [(range(before), range(before, dates))]
+    _kernels.before_after([rasters["vv"], rasters["vh"]], groups, out, options=options, num_threads=threads)
+    return out["neg_log10_p"]
+
+
+_OUTPUTS = {
+    "statistic": np.float32,
+    "p_value": np.float32,
+    "neg_log10_p": np.float32,
+    "direction": np.int8,
+    "n_pre": np.uint16,
+    "n_post": np.uint16,
+    "n_orbits": np.uint8,
+}
+
+
+def public_lee(rasters: Rasters, params: Params, threads: int) -> Array:
+    kr.set_threads(threads)
+    image = xr.DataArray(rasters["image"], dims=("y", "x"), attrs={"units": "1"})
+    return image.kara.despeckle("lee", window=params["window"], enl=params["looks"]).values
+
+
+def public_ndvi(rasters: Rasters, params: Params, threads: int) -> Array:
+    kr.set_threads(threads)
+    scaled = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": NODATA}
+    return kr.ndvi(xr.Dataset({name: (("y", "x"), band, scaled) for name, band in rasters.items()})).values
+
+
+def public_change(rasters: Rasters, params: Params, threads: int) -> Array:
+    kr.set_threads(threads)
+    days = np.arange(len(rasters["vv"])) - params["before"]
+    bands = {name: (("time", "y", "x"), band, {"units": "1"}) for name, band in rasters.items()}
+    stack = xr.Dataset(bands, coords={"time": _EVENT + days * np.timedelta64(12, "D")})
+    return kr.change(stack, event=_EVENT, by=None, pre="400D", post="400D", control=None).neg_log10_p.values
+
+
+_BY_KERNEL = {"calibrate": calibrate, "boxcar": boxcar, "lee": lee, "ndvi": ndvi, "hotelling": hotelling}
+_BY_FUNCTION = {"lee": public_lee, "ndvi": public_ndvi, "hotelling": public_change}
+
+OURS = [Contestant(kernel, KERNEL, run, ours=True) for kernel, run in _BY_KERNEL.items()]
+OURS += [Contestant(kernel, PUBLIC, run, ours=True) for kernel, run in _BY_FUNCTION.items()]

@@ -1,0 +1,151 @@
+"""The `.kara` accessors: each method is one line that forwards to the public function of the same name."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Hashable
+from pathlib import Path
+from typing import Any, Literal
+
+import xarray as xr
+
+from kararaster import calibration, decibel, export, indices, speckle
+from kararaster import change as change_module
+from kararaster import moments as moments_module
+from kararaster.speckle import Border, FilterName
+
+
+@xr.register_dataset_accessor("kara")
+class KaraDataset:
+    """Verbs on a Dataset: `ds.kara.despeckle(...)` is `kararaster.despeckle(ds, ...)`."""
+
+    def __init__(self, ds: xr.Dataset) -> None:
+        self._obj = ds
+
+    def calibrate(
+        self,
+        quantity: Literal["sigma0", "beta0", "gamma0"] = "sigma0",
+        *,
+        noise: bool | Literal["annotation"] = True,
+        negative: Literal["keep", "zero", "nan", "snap"] = "keep",
+    ) -> xr.Dataset:
+        """Digital numbers to backscatter; see `kararaster.calibrate`."""
+        return calibration.calibrate(self._obj, quantity, noise=noise, negative=negative)
+
+    def despeckle(
+        self,
+        method: FilterName = "lee",
+        *,
+        window: int | tuple[int, int] = 7,
+        enl: float = 4.4,
+        border: Border = "shrink",
+        min_valid: int = 1,
+    ) -> xr.Dataset:
+        """Filter speckle in linear power; see `kararaster.despeckle`."""
+        return speckle.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+
+    def enl(self, window: int | tuple[int, int] = 7) -> xr.Dataset:
+        """Equivalent number of looks of each band; see `kararaster.enl`."""
+        return speckle.enl(self._obj, window)
+
+    def to_db(self) -> xr.Dataset:
+        """Linear power to decibel; see `kararaster.to_db`."""
+        return decibel.to_db(self._obj)
+
+    def from_db(self) -> xr.Dataset:
+        """Decibel to linear power; see `kararaster.from_db`."""
+        return decibel.from_db(self._obj)
+
+    def ndvi(self) -> xr.DataArray:
+        """Normalized difference vegetation index; see `kararaster.ndvi`."""
+        return indices.ndvi(self._obj)
+
+    def ndbi(self) -> xr.DataArray:
+        """Normalized difference built-up index; see `kararaster.ndbi`."""
+        return indices.ndbi(self._obj)
+
+    def moments(
+        self,
+        period: Any,
+        *,
+        by: Hashable | None = "relative_orbit",
+        transform: moments_module.TransformName = "fourth_root",
+        despeckle: str | dict[str, Any] | None = None,
+        bands: tuple[str, ...] | None = None,
+    ) -> xr.Dataset:
+        """Moments of a period, a baseline for `change`; see `kararaster.moments`."""
+        return moments_module.moments(self._obj, period, by=by, transform=transform, despeckle=despeckle, bands=bands)
+
+    def change(
+        self,
+        *,
+        event: Any = None,
+        pre: Any = "365D",
+        post: Any = "60D",
+        method: change_module.MethodName | None = None,
+        by: Hashable | None = "relative_orbit",
+        combine: Literal["fisher", "stouffer"] = "fisher",
+        alpha: float = 0.05,
+        control: Literal["fdr"] | None = "fdr",
+        baseline: xr.Dataset | None = None,
+        **params: Any,
+    ) -> xr.Dataset:
+        """Test every pixel for a change at an event; see `kararaster.change`."""
+        return change_module.change(
+            self._obj,
+            event=event,
+            pre=pre,
+            post=post,
+            method=method,
+            by=by,
+            combine=combine,
+            alpha=alpha,
+            control=control,
+            baseline=baseline,
+            **params,
+        )
+
+    def to_cog(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Compute, and write one cloud-optimised GeoTIFF a variable; see `kararaster.to_cog`."""
+        return export.to_cog(self._obj, folder)
+
+    def to_zarr(self, store: str | os.PathLike[str]) -> Path:
+        """Compute, and write a Zarr store; see `kararaster.to_zarr`."""
+        return export.to_zarr(self._obj, store)
+
+
+@xr.register_dataarray_accessor("kara")
+class KaraDataArray:
+    """Verbs on one band: `da.kara.despeckle(...)` is `kararaster.despeckle(da, ...)`."""
+
+    def __init__(self, array: xr.DataArray) -> None:
+        self._obj = array
+
+    def despeckle(
+        self,
+        method: FilterName = "lee",
+        *,
+        window: int | tuple[int, int] = 7,
+        enl: float = 4.4,
+        border: Border = "shrink",
+        min_valid: int = 1,
+    ) -> xr.DataArray:
+        """Filter speckle in linear power; see `kararaster.despeckle`."""
+        return speckle.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+
+    def enl(self, window: int | tuple[int, int] = 7) -> xr.DataArray:
+        """Equivalent number of looks; see `kararaster.enl`."""
+        return speckle.enl(self._obj, window)
+
+    def to_db(self) -> xr.DataArray:
+        """Linear power to decibel; see `kararaster.to_db`."""
+        return decibel.to_db(self._obj)
+
+    def from_db(self) -> xr.DataArray:
+        """Decibel to linear power; see `kararaster.from_db`."""
+        return decibel.from_db(self._obj)
+
+
+def kara(obj: xr.Dataset) -> KaraDataset:
+    """The accessor with its type known to editors and type checkers: `kara(ds).change(...)`."""
+    return KaraDataset(obj)

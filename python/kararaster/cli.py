@@ -1,0 +1,235 @@
+"""The command line: `kararaster demo`, `kararaster info`, `kararaster change`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    import xarray as xr
+    from rich.table import Table
+
+app = typer.Typer(
+    name="kararaster",
+    help="Sentinel-1 and Sentinel-2 change detection.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ERROR_EXIT = 2
+_MAP_PIXELS = 2**27
+"""Largest map that is drawn as a picture; larger ones are looked at with the overviews of their COGs."""
+
+
+@app.callback()
+def options(
+    context: typer.Context,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Sentinel-1 and Sentinel-2 change detection."""
+    context.obj = debug
+
+
+@app.command()
+def demo(
+    context: typer.Context,
+    folder: Annotated[Path, typer.Option(help="Where the maps go.")] = Path("demo"),
+    size: Annotated[int, typer.Option(help="Rows and columns of the scene.")] = 2048,
+    seed: Annotated[int, typer.Option(help="Of the simulated scene.")] = 0,
+) -> None:
+    """Find the changes in a simulated town and compare them with the truth."""
+    with _readable_errors(context):
+        from kararaster.demo import run
+
+        run(folder, size=size, seed=seed)
+
+
+@app.command()
+def info(
+    context: typer.Context,
+    product: Annotated[Path, typer.Argument(help="A Sentinel-1 product, or a stack: GeoTIFFs, Zarr, NetCDF.")],
+) -> None:
+    """Say what a product or a stack holds, without reading its pixels."""
+    with _readable_errors(context):
+        from rich.console import Console
+
+        from kararaster import open_sentinel1, open_stack
+
+        table = _product_table(open_sentinel1(product)) if _is_product(product) else _stack_table(open_stack(product))
+        table.title = product.name
+        Console().print(table)
+
+
+@app.command()
+def change(  # noqa: PLR0917 (each parameter is an option of the command)
+    context: typer.Context,
+    stack: Annotated[Path, typer.Argument(help="Folder of dated GeoTIFFs, Zarr store or NetCDF file; linear power.")],
+    event: Annotated[str, typer.Option(help="First day after the event, such as 2023-09-19 (UTC).")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the maps.")],
+    pre: Annotated[str, typer.Option(help="Length of the period before.")] = "365D",
+    post: Annotated[str, typer.Option(help="Length of the period after.")] = "60D",
+    method: Annotated[str, typer.Option(help="hotelling, ttest or logratio.")] = "hotelling",
+    combine: Annotated[str, typer.Option(help="How orbits are joined: fisher or stouffer.")] = "fisher",
+    alpha: Annotated[float, typer.Option(help="False discovery rate of the pixels called changed.")] = 0.05,
+    despeckle: Annotated[str, typer.Option(help="Speckle filter before the test: lee, boxcar or none.")] = "none",
+    window: Annotated[int, typer.Option(help="Of the speckle filter, in pixels.")] = 7,
+    enl: Annotated[float, typer.Option(help="Equivalent number of looks of the stack.")] = 4.4,
+    pattern: Annotated[str | None, typer.Option(help="Regular expression with groups date, band, orbit.")] = None,
+    one_geometry: Annotated[bool, typer.Option(help="All dates share one orbit.")] = False,
+) -> None:
+    """Test every pixel of a stack for a change at an event; leave COGs and a picture."""
+    with _readable_errors(context):
+        from kararaster import change as test
+        from kararaster import despeckle as filtered
+        from kararaster import open_stack
+
+        ds = open_stack(stack, pattern=pattern)
+        if despeckle != "none":
+            ds = filtered(ds, despeckle, window=window, enl=enl)  # type: ignore[arg-type]
+        looks: dict[str, Any] = {"enl": enl} if method == "logratio" else {}
+        result = test(
+            ds, event=event, pre=pre, post=post, method=method, combine=combine, alpha=alpha,  # type: ignore[arg-type]
+            by=None if one_geometry else "relative_orbit", **looks,
+        )  # fmt: skip
+        _write(result, output)
+        _summarize(ds, output, event=event, alpha=alpha)
+
+
+def main() -> None:
+    """Entry point of the command `kararaster`."""
+    app()
+
+
+@contextmanager
+def _readable_errors(context: typer.Context) -> Iterator[None]:
+    """One red line and exit code 2 in place of a traceback, for the errors that say what to do."""
+    from kararaster.errors import KararasterError
+
+    try:
+        yield
+    except KararasterError as error:
+        if context.obj:
+            raise
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), (str(error), "red")))
+        raise typer.Exit(ERROR_EXIT) from None
+
+
+def _is_product(path: Path) -> bool:
+    """Whether this looks like a Sentinel-1 product; anything else is taken for a stack."""
+    if path.suffix.lower() in (".safe", ".zip"):
+        return True
+    return path.is_dir() and any((path / name).exists() for name in ("manifest.safe", "annotation"))
+
+
+def _write(result: xr.Dataset, output: Path) -> None:
+    from rich.progress import Progress
+
+    from kararaster import to_cog
+
+    with Progress() as progress:
+        task = progress.add_task("chunks", total=None)
+        to_cog(result, output, progress=lambda done, total: progress.update(task, completed=done, total=total))
+
+
+def _summarize(ds: xr.Dataset, output: Path, *, event: str, alpha: float) -> None:
+    """The share that changed, from the files, and the picture."""
+    import numpy as np
+    import rasterio
+    from rich.console import Console
+
+    from kararaster.conventions import radar_bands
+    from kararaster.quicklook import map_of_result
+
+    with rasterio.open(output / "n_orbits.tif") as file:
+        tested = np.count_nonzero(file.read(1))
+    with rasterio.open(output / "changed.tif") as file:
+        changed, pixels = np.count_nonzero(file.read(1) == 1), file.height * file.width
+    screen = Console()
+    screen.print(f"{changed:,} of {tested:,} tested pixels changed (false discovery rate {alpha:g}); maps in {output}")
+    if pixels > _MAP_PIXELS:
+        return
+    before = ds[radar_bands(ds)[0]].isel(time=slice(0, 6)).mean("time")
+    picture = map_of_result(
+        output / "map.png",
+        output,
+        before=before,
+        title=f"Change at {event}",
+        subtitle=f"{ds.sizes['time']} dates, false discovery rate {alpha:g}. Right: the framed part",
+    )
+    screen.print(f"picture: {picture}")
+
+
+def _product_table(ds: xr.Dataset) -> Table:
+    sizes = f"{ds.sizes['azimuth_time']} lines x {ds.sizes['ground_range']} pixels"
+    spacing = f"{ds.attrs['pixel_spacing_azimuth']:.4g} m x {ds.attrs['pixel_spacing_range']:.4g} m"
+    rows = {
+        "product": ds.attrs["product"],
+        "platform": _coordinate(ds, "platform"),
+        "mode, type": f"{ds.attrs['instrument_mode']} {ds.attrs['product_type']}",
+        "time (UTC)": f"{ds.attrs['start_time'][:19]} to {ds.attrs['stop_time'][:19]}",
+        "orbit": f"relative {_coordinate(ds, 'relative_orbit')}, absolute {_coordinate(ds, 'absolute_orbit')}, "
+        f"{_coordinate(ds, 'orbit_state')}",
+        "datatake": _coordinate(ds, "datatake_id"),
+        "polarisations": ", ".join(str(p).upper() for p in ds["polarization"].values),
+        "size": f"{sizes}, {spacing}",
+        "processor (IPF)": str(ds.attrs.get("ipf_version", "not stated")),
+        "annotation": _annotation(ds),
+    }
+    return _two_columns(rows)
+
+
+def _annotation(ds: xr.Dataset) -> str:
+    """Sizes of the small tables: what calibration has to work with."""
+    parts = [f"{str(dim).replace('_', ' ')} {size}" for dim, size in ds.sizes.items()
+             if str(dim).startswith(("calibration", "noise", "geolocation", "orbit"))]  # fmt: skip
+    missing = ds.attrs.get("missing_annotation")
+    return ", ".join(parts) + (f"; missing: {missing}" if missing else "")
+
+
+def _stack_table(ds: xr.Dataset) -> Table:
+    times = ds["time"].values
+    from kararaster.grids import geobox
+
+    box = geobox(ds)
+    crs = None if box is None else box.crs
+    grid = "no reference system" if crs is None else f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
+    rows = {
+        "dates": f"{times.size}, {str(times.min())[:19]} to {str(times.max())[:19]}",
+        "relative orbits": _orbits(ds),
+        "bands": ", ".join(f"{name} ({array.dtype})" for name, array in ds.data_vars.items()),
+        "size": f"{ds.sizes['y']} x {ds.sizes['x']} pixels",
+        "grid": grid if crs is None else f"{grid} at {abs(box.affine.a):g}",
+    }
+    return _two_columns(rows)
+
+
+def _orbits(ds: xr.Dataset) -> str:
+    import numpy as np
+
+    if "relative_orbit" not in ds:
+        return "not stated"
+    orbits, counts = np.unique(ds["relative_orbit"].values, return_counts=True)
+    return ", ".join(f"{orbit} ({count} dates)" for orbit, count in zip(orbits, counts, strict=True))
+
+
+def _coordinate(ds: xr.Dataset, name: str) -> str:
+    return str(ds[name].values) if name in ds else "not stated"
+
+
+def _two_columns(rows: dict[str, str]) -> Table:
+    from rich.table import Table
+
+    table = Table(show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for label, value in rows.items():
+        table.add_row(label, value)
+    return table

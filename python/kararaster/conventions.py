@@ -1,0 +1,144 @@
+"""The data model in one place: dimension names, CF attributes, unit checks, history.
+
+Nothing else in this package writes an attribute string or decides what a variable is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from typing import Any, TypeVar
+
+import numpy as np
+import xarray as xr
+
+from kararaster.errors import InvalidInputError, InvalidTypeError, MissingVariableError, UnitsError
+
+Obj = TypeVar("Obj", xr.Dataset, xr.DataArray)
+
+RADAR_DIMS = ("azimuth_time", "ground_range")
+MAP_DIMS = ("y", "x")
+POLARIZATIONS = ("vv", "vh", "hh", "hv")
+QUANTITIES = ("sigma0", "beta0", "gamma0", "gamma0_rtc")
+
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "sigma0": {
+        "long_name": "radar backscatter coefficient, sigma nought",
+        "standard_name": "surface_backwards_scattering_coefficient_of_radar_wave",
+    },
+    "beta0": {"long_name": "radar brightness, beta nought"},
+    "gamma0": {"long_name": "radar backscatter coefficient, gamma nought"},
+    "gamma0_rtc": {"long_name": "terrain-flattened gamma nought"},
+    "enl": {"long_name": "equivalent number of looks", "units": "1"},
+    "ndvi": {
+        "long_name": "normalized difference vegetation index",
+        "standard_name": "normalized_difference_vegetation_index",
+        "units": "1",
+        "formula": "(nir - red) / (nir + red)",
+        "valid_range": [-1.0, 1.0],
+    },
+    "ndbi": {
+        "long_name": "normalized difference built-up index",
+        "units": "1",
+        "formula": "(swir16 - nir) / (swir16 + nir)",
+        "valid_range": [-1.0, 1.0],
+    },
+    "statistic": {"long_name": "change statistic", "units": "1"},
+    "p_value": {"long_name": "probability of a statistic at least this extreme if nothing changed", "units": "1"},
+    "neg_log10_p": {"long_name": "minus decimal logarithm of the p-value", "units": "1"},
+    "magnitude": {"long_name": "backscatter after over before the event", "units": "dB"},
+    "direction": {
+        "long_name": "direction of change",
+        "units": "1",
+        "flag_values": [-1, 0, 1],
+        "flag_meanings": "darker undecided brighter",
+    },
+    "n_pre": {"long_name": "valid observations before the event", "units": "1"},
+    "n_post": {"long_name": "valid observations after the event", "units": "1"},
+    "n_orbits": {"long_name": "relative orbits in which the pixel could be tested", "units": "1"},
+    "changed": {"long_name": "changed at the stated error rate", "units": "1"},
+}
+
+
+def attributes(name: str, **more: Any) -> dict[str, Any]:
+    """A fresh copy of the attributes of `name`, with `more` on top."""
+    return {**ATTRIBUTES.get(name, {}), **more}
+
+
+def add_history(obj: Obj, line: str) -> Obj:
+    """`obj` with one more line in `attrs["history"]`; attributes are copied, data are shared."""
+    obj = obj.copy(deep=False)
+    obj.attrs["history"] = "\n".join(part for part in (obj.attrs.get("history"), line) if part)
+    return obj
+
+
+def carry_spatial_ref(result: Obj, source: xr.Dataset | xr.DataArray) -> Obj:
+    """`result` with the coordinate reference system of `source`."""
+    if "spatial_ref" in source.coords and "spatial_ref" not in result.coords:
+        result = result.assign_coords(spatial_ref=source.coords["spatial_ref"])
+    return result
+
+
+def spatial_dims(array: xr.DataArray) -> tuple[Hashable, Hashable]:
+    """The row and column dimensions: (y, x) on a map grid, (azimuth_time, ground_range) on a radar grid."""
+    for dims in (MAP_DIMS, RADAR_DIMS):
+        if all(dim in array.dims for dim in dims):
+            return dims
+    raise InvalidInputError(
+        f"{array.name or 'array'}: got dimensions {array.dims}, want {MAP_DIMS} (map grid) or {RADAR_DIMS} (radar grid); "
+        "rename them first"
+    )
+
+
+def rows_columns_last(array: xr.DataArray) -> xr.DataArray:
+    """`array` with rows and columns as its last two dimensions."""
+    dims = spatial_dims(array)
+    return array if array.dims[-2:] == dims else array.transpose(..., *dims)
+
+
+def is_spatial(array: xr.DataArray) -> bool:
+    return any(all(dim in array.dims for dim in dims) for dims in (MAP_DIMS, RADAR_DIMS))
+
+
+def radar_bands(ds: xr.Dataset, names: Iterable[str] | None = None) -> list[str]:
+    """Names of the radar bands of `ds`, co-polarised first."""
+    if names is not None:
+        names = list(names)
+        missing = [name for name in names if name not in ds]
+        if missing or not names:
+            raise MissingVariableError(f"bands: got {names}, but the Dataset has {sorted(map(str, ds.data_vars))}")
+        return names
+    found = [name for name in POLARIZATIONS if name in ds]
+    if not found:
+        raise MissingVariableError(
+            f"no radar band: the Dataset has {sorted(map(str, ds.data_vars))}, want one of {', '.join(POLARIZATIONS)}"
+        )
+    return found
+
+
+def require_float(array: xr.DataArray) -> None:
+    """Raise unless the data are float32 or float64."""
+    if array.dtype not in (np.float32, np.float64):
+        raise InvalidTypeError(
+            f"{array.name or 'array'}: got dtype {array.dtype}, want float32 or float64"
+            + (" (digital numbers? call calibrate() first)" if array.dtype.kind in "iu" else "")
+        )
+
+
+def require_linear_power(array: xr.DataArray) -> None:
+    """Raise unless the data are floating point linear power. Data that state no units are taken at the caller's word."""
+    require_float(array)
+    units = array.attrs.get("units", "1")
+    if units != "1":
+        hint = "; call .kara.from_db() first" if units == "dB" else ""
+        raise UnitsError(f'{array.name or "array"}: got units {units!r}, want linear power (units "1"){hint}')
+
+
+def require_decibel(array: xr.DataArray) -> None:
+    """Raise unless the data are floating point decibel."""
+    require_float(array)
+    units = array.attrs.get("units")
+    if units != "dB":
+        raise UnitsError(
+            f'{array.name or "array"}: got units {units!r}, want "dB"; if the values are decibel, '
+            'say so: array.attrs["units"] = "dB"'
+        )

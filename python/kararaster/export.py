@@ -1,0 +1,257 @@
+"""Results to disk: one Cloud Optimized GeoTIFF a variable, or a Zarr store. Everything gets its name when it is
+whole."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
+
+import numpy as np
+import rasterio.shutil
+import xarray as xr
+from rasterio.errors import RasterioError
+
+from kararaster.conventions import MAP_DIMS, is_spatial
+from kararaster.errors import InvalidInputError, InvalidTypeError, KararasterError, ProductError
+from kararaster.grids import geobox
+from kararaster.rawfile import Progress, raw_path, write_raw
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+BLOCK = 512
+_BOOL_NODATA = 255
+_GDAL_TYPES = {
+    "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
+    "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
+}  # fmt: skip
+
+
+def to_cog(
+    result: xr.Dataset | xr.DataArray, folder: str | PathLike[str], *, progress: Progress | None = None
+) -> list[Path]:
+    """Write each variable with rows and columns as a Cloud Optimized GeoTIFF `folder/<variable>.tif`. This computes.
+
+    A dimension in front of `y, x` (time, band) becomes the bands of the file, named after its coordinate. Floats are
+    written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8, nodata 255). The reference
+    system is that of `spatial_ref`; attributes go into the tags. All variables are computed together and written chunk
+    by chunk, so that tasks they share run once and no variable is ever whole in memory. A file of that name is
+    replaced; where anything fails, nothing in `folder` has changed.
+
+    progress : called as `progress(chunks_written, chunks)` from the threads that write; not for distributed workers.
+    Returns the paths, in the order of the variables. Raises InvalidInputError without a `y, x` grid or a reference
+    system, InvalidTypeError for values GeoTIFF cannot hold, ProductError where the disk refuses.
+    """
+    dataset = _as_dataset(result)
+    layers = [_layer(dataset[name]) for name in dataset.data_vars if is_spatial(dataset[name])]
+    if not layers:
+        raise InvalidInputError(
+            f"result: no variable of {sorted(map(str, dataset.data_vars))} has the dimensions {MAP_DIMS}"
+        )
+    grid = _grid(dataset)
+    target = Path(folder)
+    with _disk_errors(target):
+        target.mkdir(parents=True, exist_ok=True)
+        with _scratch(target) as scratch:
+            write_raw({layer.name: _pixels(dataset[layer.name], layer) for layer in layers}, scratch, progress)
+            whole = [_to_cog(layer, grid, scratch, dataset.attrs) for layer in layers]
+            paths = [target / f"{layer.name}.tif" for layer in layers]
+            for temporary, path in zip(whole, paths, strict=True):
+                os.replace(temporary, path)
+    return paths
+
+
+def to_zarr(result: xr.Dataset, store: str | PathLike[str], *, overwrite: bool = False) -> Path:
+    """Write `result` to a new Zarr store (format 3), chunks as they are. This computes.
+
+    The store gets its name when it is whole. Returns its path. Raises InvalidInputError where `store` is there already
+    and `overwrite` is False.
+    """
+    path = Path(store)
+    if path.exists() and not overwrite:
+        raise InvalidInputError(f"store: {path} is there already; choose another name or say overwrite=True")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with _scratch(path.parent) as scratch:
+        whole = scratch / path.name
+        _for_storage(_as_dataset(result)).to_zarr(whole, mode="w-", zarr_format=3, consolidated=False)
+        if path.exists():
+            os.replace(path, scratch / "replaced")
+        os.replace(whole, path)
+    return path
+
+
+@dataclass(frozen=True)
+class _Layer:
+    """How one variable is stored."""
+
+    name: str
+    dtype: np.dtype[Any]
+    nodata: float | int | None
+    bands: tuple[str, ...]
+    tags: dict[str, str]
+    scale: float
+    offset: float
+
+    @property
+    def resampling(self) -> str:
+        """Averages of measurements, the nearest pixel of classes and flags."""
+        return "AVERAGE" if self.dtype.kind == "f" else "NEAREST"
+
+
+@dataclass(frozen=True)
+class _Grid:
+    height: int
+    width: int
+    crs: str
+    transform: Any
+
+
+def _as_dataset(result: xr.Dataset | xr.DataArray) -> xr.Dataset:
+    if isinstance(result, xr.Dataset):
+        return result
+    return result.to_dataset(name=result.name or "data", promote_attrs=True)
+
+
+def _layer(array: xr.DataArray) -> _Layer:
+    if array.dims[-2:] != MAP_DIMS or array.ndim > 3:
+        raise InvalidInputError(
+            f"{array.name}: got dimensions {array.dims}, wanted y, x with at most one in front of them"
+        )
+    if array.dtype.kind != "b" and array.dtype.name not in _GDAL_TYPES:
+        raise InvalidTypeError(f"{array.name}: GeoTIFF cannot hold {array.dtype}; convert it to a number first")
+    nodata: float | int | None = array.attrs.get("_FillValue")
+    if array.dtype.kind == "b":
+        nodata = _BOOL_NODATA
+    elif array.dtype.kind == "f":
+        nodata = float("nan")
+    kept = {key: value for key, value in array.attrs.items() if key not in ("_FillValue", "scale_factor", "add_offset")}
+    return _Layer(
+        name=str(array.name),
+        dtype=np.dtype(np.uint8) if array.dtype.kind == "b" else array.dtype,
+        nodata=nodata,
+        bands=_band_names(array),
+        tags={key: _text(value) for key, value in kept.items()},
+        scale=float(array.attrs.get("scale_factor", 1.0)),
+        offset=float(array.attrs.get("add_offset", 0.0)),
+    )
+
+
+def _band_names(array: xr.DataArray) -> tuple[str, ...]:
+    if array.ndim == 2:
+        return (str(array.name),)
+    front = array.dims[0]
+    if front not in array.coords:
+        return tuple(f"{front} {index + 1}" for index in range(array.sizes[front]))
+    values = array.coords[front].values
+    return tuple(np.datetime_as_string(values, "s") if values.dtype.kind == "M" else map(str, values))
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value
+    return json.dumps(value.tolist() if isinstance(value, np.ndarray | np.generic) else value, default=str)
+
+
+def _grid(dataset: xr.Dataset) -> _Grid:
+    box = geobox(dataset)
+    if box is None or box.crs is None:
+        raise InvalidInputError(
+            "result: no coordinate spatial_ref with a reference system; set it with .rio.write_crs(...)"
+        )
+    height, width = box.shape
+    return _Grid(height, width, box.crs.to_wkt(), box.affine)
+
+
+@contextmanager
+def _scratch(folder: Path) -> Iterator[Path]:
+    """A hidden folder beside the target (so that a rename is atomic), gone afterwards whatever happens."""
+    path = Path(mkdtemp(prefix=".kararaster-", dir=folder))
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _pixels(array: xr.DataArray, layer: _Layer) -> Any:
+    """The array that is written: always band, y, x. NumPy stays NumPy and dask stays dask."""
+    data = array.data.astype(layer.dtype)
+    return data if data.ndim == 3 else data[np.newaxis]
+
+
+def _to_cog(layer: _Layer, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) -> Path:
+    """The finished COG, still under its temporary name, from the raw pixels."""
+    header = scratch / f"{layer.name}.vrt"
+    ElementTree.ElementTree(_virtual(layer, grid, attrs)).write(header)
+    whole = scratch / f"{layer.name}.tif"
+    options = {
+        "BLOCKSIZE": BLOCK, "LEVEL": 1, "PREDICTOR": "YES", "OVERVIEWS": "IGNORE_EXISTING", "BIGTIFF": "IF_SAFER",
+        "OVERVIEW_RESAMPLING": layer.resampling, "NUM_THREADS": "ALL_CPUS",
+    }  # fmt: skip
+    try:
+        rasterio.shutil.copy(header, whole, driver="COG", COMPRESS="ZSTD", **options)
+    except RasterioError:
+        # GDAL builds without Zstandard; a second failure is no matter of compression and goes up
+        rasterio.shutil.copy(header, whole, driver="COG", COMPRESS="DEFLATE", **options)
+    raw_path(scratch, layer.name).unlink()
+    return whole
+
+
+def _virtual(layer: _Layer, grid: _Grid, attrs: dict[Any, Any]) -> ElementTree.Element:
+    """A GDAL virtual raster over the raw pixels, which says what they are."""
+    add = ElementTree.SubElement
+    root = ElementTree.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
+    add(root, "SRS").text = grid.crs
+    add(root, "GeoTransform").text = ", ".join(repr(float(number)) for number in grid.transform.to_gdal())
+    metadata = add(root, "Metadata")
+    for key, value in {**{str(k): _text(v) for k, v in attrs.items()}, **layer.tags}.items():
+        add(metadata, "MDI", key=key).text = value
+    size = layer.dtype.itemsize
+    for index, name in enumerate(layer.bands):
+        band = add(
+            root,
+            "VRTRasterBand",
+            dataType=_GDAL_TYPES[layer.dtype.name],
+            band=str(index + 1),
+            subClass="VRTRawRasterBand",
+        )
+        add(band, "Description").text = name
+        if layer.nodata is not None:
+            add(band, "NoDataValue").text = repr(layer.nodata)
+        add(band, "Offset").text, add(band, "Scale").text = repr(layer.offset), repr(layer.scale)
+        add(band, "SourceFilename", relativeToVRT="1").text = raw_path(Path(), layer.name).name
+        add(band, "ImageOffset").text = str(index * grid.height * grid.width * size)
+        add(band, "PixelOffset").text, add(band, "LineOffset").text = str(size), str(grid.width * size)
+        add(band, "ByteOrder").text = "LSB" if sys.byteorder == "little" else "MSB"
+    return root
+
+
+@contextmanager
+def _disk_errors(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except (RasterioError, OSError) as error:
+        if isinstance(error, KararasterError):
+            raise
+        raise ProductError(f"folder: cannot write to {folder} ({error}); is there space, and may you write?") from error
+
+
+def _for_storage(dataset: xr.Dataset) -> xr.Dataset:
+    """Without the encodings of the file it came from, which may not fit; chunks as Zarr wants them, equal but for the
+    last."""
+    clean = dataset.drop_encoding()
+    for name, array in clean.variables.items():
+        if array.dtype.kind == "U":
+            # fixed-length strings have no Zarr 3 specification
+            clean[name] = array.astype(object)
+        elif array.chunks is not None and any(len(set(sizes[:-1]) | {max(sizes)}) > 1 for sizes in array.chunks):
+            clean[name] = array.chunk({dim: max(sizes) for dim, sizes in zip(array.dims, array.chunks, strict=True)})
+    return clean

@@ -1,0 +1,110 @@
+"""Spectral indices: scale, offset and nodata applied in the same pass as the formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import xarray as xr
+
+from kararaster import _kernels, blocks, conventions, threads
+from kararaster.errors import GeometryError, MissingVariableError, UnitsError
+from kararaster.lazy import Window
+
+Scaling = tuple[float, float, float | None]
+"""(scale, offset, nodata): reflectance = digital number * scale + offset."""
+
+
+def ndvi(ds: xr.Dataset) -> xr.DataArray:
+    """Normalized difference vegetation index, ``(nir - red) / (nir + red)``, lazily.
+
+    Rouse et al. 1974 (NASA SP-351). Bands may be undecoded integers: `scale_factor`, `add_offset` and `_FillValue` in their
+    attributes are applied in the same pass.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bands `nir` and `red`, any shape, both on one grid; uint8, uint16, int16, float32 or float64.
+
+    Returns
+    -------
+    DataArray, float32, units "1", in [-1, 1] for non-negative reflectance. NaN where a band is NaN or nodata and where the
+    denominator is 0; computed in float64.
+
+    Raises
+    ------
+    MissingVariableError
+        A band is not there.
+    GeometryError
+        The bands differ in shape.
+    UnitsError
+        The two bands are scaled differently in kind (one decoded, one not).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> ds = xr.Dataset({"nir": ("x", np.float32([0.35])), "red": ("x", np.float32([0.06]))})
+    >>> kr.ndvi(ds).values.round(6)
+    array([0.707317], dtype=float32)
+    """
+    return _normalized_difference(ds, "nir", "red", "ndvi")
+
+
+def ndbi(ds: xr.Dataset) -> xr.DataArray:
+    """Normalized difference built-up index, ``(swir16 - nir) / (swir16 + nir)``, lazily.
+
+    Zha, Gao and Ni 2003 (doi 10.1080/01431160304987). Parameters, result and errors as for `ndvi`, with the bands `swir16` and
+    `nir`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> ds = xr.Dataset({"nir": ("x", np.float32([0.35])), "swir16": ("x", np.float32([0.20]))})
+    >>> kr.ndbi(ds).values.round(6)
+    array([-0.272727], dtype=float32)
+    """
+    return _normalized_difference(ds, "swir16", "nir", "ndbi")
+
+
+def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -> xr.DataArray:
+    missing = [band for band in (first, second) if band not in ds]
+    if missing:
+        raise MissingVariableError(
+            f"{name}: needs the bands {first!r} and {second!r}, the Dataset lacks {missing}; it has "
+            f"{sorted(map(str, ds.data_vars))} (names as in STAC: nir is B8, red is B4, swir16 is B11)"
+        )
+    a, b = ds[first], ds[second]
+    if a.dims != b.dims or a.shape != b.shape:
+        raise GeometryError(
+            f"{name}: {first} is {dict(a.sizes)} and {second} is {dict(b.sizes)}; resample them to one grid first"
+        )
+    if a.dtype != b.dtype:
+        if "i" in a.dtype.kind + b.dtype.kind or "u" in a.dtype.kind + b.dtype.kind:
+            raise UnitsError(f"{name}: {first} is {a.dtype} and {second} is {b.dtype}; decode both or neither")
+        a, b = a.astype(np.float64), b.astype(np.float64)
+    if a.dtype not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
+        scaled = {band: array.astype(np.float64) for band, array in ((first, a), (second, b))}
+        a, b = scaled[first], scaled[second]
+    kernel = _NormalizedDifference(_scaling(ds[first]), _scaling(ds[second]))
+    data = blocks.elementwise(kernel, a.data, b.data, dtype=np.float32)
+    out = xr.DataArray(data, dims=a.dims, coords=a.coords, name=name, attrs=conventions.attributes(name))
+    return conventions.add_history(out, f"{name}()")
+
+
+def _scaling(band: xr.DataArray) -> Scaling:
+    nodata = band.attrs.get("_FillValue", band.attrs.get("nodata"))
+    scale, offset = band.attrs.get("scale_factor", 1.0), band.attrs.get("add_offset", 0.0)
+    return float(scale), float(offset), None if nodata is None else float(nodata)
+
+
+@dataclass(frozen=True)
+class _NormalizedDifference:
+    first: Scaling
+    second: Scaling
+
+    def __call__(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, window: Window) -> npt.NDArray[np.float32]:
+        out = np.empty(a.shape, np.float32)
+        _kernels.normalized_difference(a, b, out, scaling=(self.first, self.second), num_threads=threads.resolve())
+        return out

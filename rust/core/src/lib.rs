@@ -1,0 +1,20 @@
+//! Raster kernels of kararaster. Pure Rust: no Python, no NumPy, no I/O.
+//!
+//! Rules that hold for every kernel: the caller allocates the output; NaN or infinite samples are invalid and never spread;
+//! the bytes of a result depend neither on the number of threads, nor on the instruction set, nor on how the image was cut;
+//! nothing panics.
+
+pub mod bands;
+pub mod change;
+pub mod distributions;
+pub mod moments;
+pub mod thresholding;
+pub mod error;
+pub mod raster;
+pub mod simd;
+pub mod calibration;
+pub mod decibel;
+pub mod noise;
+pub mod optical;
+pub mod speckle;
+pub mod window;

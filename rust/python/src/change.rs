@@ -1,0 +1,144 @@
+//! Before/after change tests.
+
+use kararaster_core::change::{self, ChangeOut, Combine, Group, Method, Options};
+use kararaster_core::moments::Sample;
+use numpy::{Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use crate::arrays::{Floats, slice, slice_mut};
+use crate::enter::enter;
+use crate::error;
+use crate::moments::bands;
+
+/// The test and its parameters, as keyword arguments.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct TestOptions {
+    method: String,
+    combine: String,
+    enl: f64,
+    min_pre: usize,
+    min_post: usize,
+    bands: usize,
+}
+
+impl TestOptions {
+    fn check(self, py: Python<'_>) -> PyResult<Options> {
+        let method = match self.method.as_str() {
+            "hotelling" => Method::Hotelling,
+            "ttest" => Method::TTest,
+            "logratio" => Method::LogRatio { enl: self.enl },
+            other => return Err(error::invalid(py, format!("method: got {other:?}, want hotelling, ttest or logratio"))),
+        };
+        let combine = match self.combine.as_str() {
+            "fisher" => Combine::Fisher,
+            "stouffer" => Combine::Stouffer,
+            other => return Err(error::invalid(py, format!("combine: got {other:?}, want fisher or stouffer"))),
+        };
+        let Self { min_pre, min_post, bands, .. } = self;
+        Ok(Options { method, combine, min_pre, min_post, bands })
+    }
+}
+
+/// The arrays a test fills, as a dict.
+#[derive(FromPyObject)]
+#[pyo3(from_item_all)]
+pub struct Outputs<'py> {
+    statistic: PyReadwriteArrayDyn<'py, f32>,
+    p_value: PyReadwriteArrayDyn<'py, f32>,
+    neg_log10_p: PyReadwriteArrayDyn<'py, f32>,
+    magnitude: PyReadwriteArrayDyn<'py, f32>,
+    direction: PyReadwriteArrayDyn<'py, i8>,
+    n_pre: PyReadwriteArrayDyn<'py, u16>,
+    n_post: PyReadwriteArrayDyn<'py, u16>,
+    n_orbits: PyReadwriteArrayDyn<'py, u8>,
+}
+
+impl Outputs<'_> {
+    fn view(&mut self, py: Python<'_>) -> PyResult<ChangeOut<'_>> {
+        Ok(ChangeOut {
+            statistic: slice_mut(py, "statistic", &mut self.statistic)?,
+            p_value: slice_mut(py, "p_value", &mut self.p_value)?,
+            neg_log10_p: slice_mut(py, "neg_log10_p", &mut self.neg_log10_p)?,
+            magnitude: slice_mut(py, "magnitude", &mut self.magnitude)?,
+            direction: slice_mut(py, "direction", &mut self.direction)?,
+            n_pre: slice_mut(py, "n_pre", &mut self.n_pre)?,
+            n_post: slice_mut(py, "n_post", &mut self.n_post)?,
+            n_orbits: slice_mut(py, "n_orbits", &mut self.n_orbits)?,
+        })
+    }
+}
+
+/// Number of float64 fields a pixel has while orbits are joined.
+#[pyfunction]
+pub fn evidence_fields(py: Python<'_>, options: TestOptions) -> PyResult<usize> {
+    Ok(change::evidence_fields(&options.check(py)?))
+}
+
+/// Test one relative orbit and add what it says to the evidence.
+#[pyfunction]
+#[pyo3(signature = (pre, post, evidence, *, options, num_threads))]
+pub fn add_group(
+    py: Python<'_>,
+    pre: PyReadonlyArray2<'_, f64>,
+    post: PyReadonlyArray2<'_, f64>,
+    mut evidence: PyReadwriteArray2<'_, f64>,
+    options: TestOptions,
+    num_threads: usize,
+) -> PyResult<()> {
+    let options = options.check(py)?;
+    let pixels = pre.shape()[1];
+    let (pre, post) = (slice(py, "pre", &pre)?, slice(py, "post", &post)?);
+    let evidence = slice_mut(py, "evidence", &mut evidence)?;
+    enter(py, num_threads, |run| change::add_group(&options, pre, post, pixels, evidence, run))
+}
+
+/// Turn the evidence of all orbits into the result.
+#[pyfunction]
+#[pyo3(signature = (evidence, out, *, options, num_threads))]
+pub fn finish(
+    py: Python<'_>,
+    evidence: PyReadonlyArray2<'_, f64>,
+    mut out: Outputs<'_>,
+    options: TestOptions,
+    num_threads: usize,
+) -> PyResult<()> {
+    let options = options.check(py)?;
+    let pixels = evidence.shape()[1];
+    let evidence = slice(py, "evidence", &evidence)?;
+    let out = out.view(py)?;
+    enter(py, num_threads, |run| change::finish(&options, evidence, pixels, out, run))
+}
+
+/// The whole test on stacks in memory, in one pass over them.
+#[pyfunction]
+#[pyo3(signature = (stacks, groups, out, *, options, num_threads))]
+pub fn before_after(
+    py: Python<'_>,
+    stacks: Floats<'_>,
+    groups: Vec<(Vec<usize>, Vec<usize>)>,
+    out: Outputs<'_>,
+    options: TestOptions,
+    num_threads: usize,
+) -> PyResult<()> {
+    let options = options.check(py)?;
+    let groups: Vec<Group> = groups.into_iter().map(|(pre, post)| Group { pre, post }).collect();
+    match stacks {
+        Floats::Single(stacks) => run_before_after(py, &options, &stacks, &groups, out, num_threads),
+        Floats::Double(stacks) => run_before_after(py, &options, &stacks, &groups, out, num_threads),
+    }
+}
+
+fn run_before_after<T: Sample + Element>(
+    py: Python<'_>,
+    options: &Options,
+    stacks: &[PyReadonlyArrayDyn<'_, T>],
+    groups: &[Group],
+    mut out: Outputs<'_>,
+    num_threads: usize,
+) -> PyResult<()> {
+    let pixels = out.statistic.len();
+    let bands = bands(py, stacks)?;
+    let out = out.view(py)?;
+    enter(py, num_threads, |run| change::before_after(options, &bands, groups, pixels, out, run))
+}
