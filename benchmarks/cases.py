@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+
 import scenes
 from contest import Array, Case, Params, Rasters
 
@@ -68,7 +69,7 @@ def lee(rasters: Rasters, params: Params) -> Array:
 def ndvi(rasters: Rasters, params: Params) -> Array:
     nir, red = (rasters[name] * SCALE + OFFSET for name in ("nir", "red"))
     hole = (rasters["nir"] == NODATA) | (rasters["red"] == NODATA)
-    return np.where(hole, np.nan, (nir - red) / (nir + red))
+    return (nir - red) / np.where(hole, np.nan, nir + red)
 
 
 def neg_log10_p(rasters: Rasters, params: Params) -> Array:

@@ -1,12 +1,13 @@
 """The floor no kernel gets below: moving the bytes once.
 
-Copies of a float32 image of the size of the output, into memory that is newly allocated (page faults included, what a user
-pays) and into memory that was touched before; for stacks, reading every sample once.
+Copies of a float32 image of the size of the output, into memory that is newly allocated (page faults included, what a
+user pays) and into memory that was touched before; for stacks, reading every sample once.
 """
 
 from __future__ import annotations
 
 import numpy as np
+
 from contest import Array, Contestant, Params, Rasters, in_pieces
 
 COPY, COPY_TOUCHED, READ = "copy, new memory", "copy, touched memory", "read once"

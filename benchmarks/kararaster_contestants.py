@@ -1,10 +1,11 @@
-"""The package itself: its kernels with newly allocated output, and three of its public functions, to show what those add."""
+"""The package itself: its kernels with newly allocated output, and three public functions, to show what those add."""
 
 from __future__ import annotations
 
-import kararaster as kr
 import numpy as np
 import xarray as xr
+
+import kararaster as kr
 from cases import NODATA, OFFSET, SCALE
 from contest import Array, Contestant, Params, Rasters
 from kararaster import _kernels
@@ -33,8 +34,8 @@ def calibrate(rasters: Rasters, params: Params, threads: int) -> Array:
 
 def _noise(table: Tables, height: int) -> tuple[Array, ...]:
     """The tables in the order of the kernel: an azimuth block for each swath."""
-    starts = np.append(0, table.swath_end[:-1])
-    limits = [[0, height - 1, start, end - 1, 0, len(table.noise_line)] for start, end in zip(starts, table.swath_end)]
+    starts, vectors = np.append(0, table.swath_end[:-1]), len(table.noise_line)
+    limits = [[0, height - 1, start, end - 1, 0, vectors] for start, end in zip(starts, table.swath_end, strict=True)]
     azimuth_line = _for_each_vector(table.azimuth_line, table.azimuth)
     noise_pixel = _for_each_vector(table.noise_pixel, table.noise)
     return table.noise_line, noise_pixel, table.noise, np.array(limits), azimuth_line, table.azimuth
@@ -65,9 +66,7 @@ def _frame(params: Params, threads: int) -> _kernels.Frame:
 def ndvi(rasters: Rasters, params: Params, threads: int) -> Array:
     out = np.empty(rasters["nir"].shape, np.float32)
     scaling = (SCALE, OFFSET, float(NODATA))
-    _kernels.normalized_difference(
-        rasters["nir"], rasters["red"], out, scaling=(scaling, scaling), num_threads=threads
-    )
+    _kernels.normalized_difference(rasters["nir"], rasters["red"], out, scaling=(scaling, scaling), num_threads=threads)
     return out
 
 

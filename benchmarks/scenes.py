@@ -57,7 +57,7 @@ def digital_numbers(size: int, seed: int = 2) -> np.ndarray:
 
 
 def backscatter(size: int, seed: int = 1, nan_share: float = 0.0) -> np.ndarray:
-    """Fields, a road each way and bright targets under speckle; float32. Half of the NaN is scattered, half a border strip."""
+    """Fields, roads and bright targets under speckle; float32. Half of the NaN is scattered, half a border strip."""
     rng = np.random.default_rng(seed)
     image = _landscape(size, rng) * (rng.standard_gamma(LOOKS, (size, size), np.float32) / np.float32(LOOKS))
     image[: int(size * nan_share / 2)] = np.nan

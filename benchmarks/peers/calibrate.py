@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from contest import Array, Contestant, Params, Rasters, in_strips
 from scenes import Tables
 

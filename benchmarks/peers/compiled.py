@@ -6,7 +6,6 @@ from collections.abc import Callable
 from functools import cache
 
 import numpy as np
-from contest import Array
 from numba import njit, prange
 
 _FAST = {"contract", "arcp", "nsz"}
@@ -36,10 +35,8 @@ def _spread(nodes, values, out):
         out[x] = values[-1]
 
 
-@njit(parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
-def calibrate(
-    dn, gain_line, gain_pixel, gain, noise_line, noise_pixel, noise, azimuth_line, azimuth, swath_end, out
-):
+@njit(cache=True, parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def calibrate(dn, gain_line, gain_pixel, gain, noise_line, noise_pixel, noise, azimuth_line, azimuth, swath_end, out):
     height, width = dn.shape
     for y in prange(height):
         gain_nodes, noise_nodes = np.empty(gain_pixel.size, np.float32), np.empty(noise_pixel.size, np.float32)
@@ -71,56 +68,65 @@ def _mirrored(index, size):
 @cache
 def moment_filter(*, lee: bool, holes: bool) -> Callable[..., None]:
     """A boxcar or Lee filter in one pass; `lee` and `holes` are constants to the compiler."""
+    add_row, finish_row = _row_adder(lee, holes), _row_finisher(lee, holes)
 
     @njit(parallel=True, nogil=True, error_model="numpy")
     def kernel(image, half, looks, strips, out):
         height, width = image.shape
-        size = 2 * half + 1
         for strip in prange(strips):
-            total = np.empty(width + 2 * half, np.float32)
-            square = np.empty(width + 2 * half, np.float32)
-            count = np.empty(width + 2 * half, np.float32)
+            sums = np.empty((3, width + 2 * half), np.float32)
             for y in range(height * strip // strips, height * (strip + 1) // strips):
                 # Fresh column sums for each row: running ones drift beside bright targets, and these vectorise.
-                total[:] = 0
-                square[:] = 0
-                count[:] = 0
+                sums[:] = 0
                 for dy in range(-half, half + 1):
-                    row = image[_mirrored(y + dy, height)]
-                    for x in range(width):
-                        value = row[x]
-                        if holes:
-                            valid = value == value
-                            value = value if valid else np.float32(0)
-                            count[x + half] += np.float32(1) if valid else np.float32(0)
-                        total[x + half] += value
-                        if lee:
-                            square[x + half] += value * value
+                    add_row(image[_mirrored(y + dy, height)], half, sums)
                 for x in range(half):
-                    left, right = half - 1 - x, half + width + x
-                    total[left], total[right] = total[half + x], total[half + width - 1 - x]
-                    square[left], square[right] = square[half + x], square[half + width - 1 - x]
-                    count[left], count[right] = count[half + x], count[half + width - 1 - x]
-                for x in range(width):
-                    s = np.float32(0)
-                    q = np.float32(0)
-                    n = np.float32(0) if holes else np.float32(size * size)
-                    for k in range(x, x + size):
-                        s += total[k]
-                        if lee:
-                            q += square[k]
-                        if holes:
-                            n += count[k]
-                    mean = s / n
-                    if lee:
-                        variance = (q - s * mean) / (n - np.float32(1))
-                        weight = np.float32(1) - mean * mean / (looks * variance)
-                        weight = weight if (variance > 0) & (weight > 0) else np.float32(0)
-                        out[y, x] = mean + weight * (image[y, x] - mean)
-                    else:
-                        out[y, x] = mean
+                    sums[:, half - 1 - x] = sums[:, half + x]
+                    sums[:, half + width + x] = sums[:, half + width - 1 - x]
+                finish_row(image[y], half, looks, sums, out[y])
 
     return kernel
+
+
+def _row_adder(lee: bool, holes: bool) -> Callable[..., None]:
+    @njit(nogil=True, error_model="numpy", inline="always")
+    def add_row(row, half, sums):
+        total, square, count = sums[0], sums[1], sums[2]
+        for x in range(row.size):
+            value = row[x]
+            if holes:
+                valid = value == value
+                value = value if valid else np.float32(0)
+                count[x + half] += np.float32(1) if valid else np.float32(0)
+            total[x + half] += value
+            if lee:
+                square[x + half] += value * value
+
+    return add_row
+
+
+def _row_finisher(lee: bool, holes: bool) -> Callable[..., None]:
+    @njit(nogil=True, error_model="numpy", inline="always")
+    def finish_row(row, half, looks, sums, out):
+        total, square, count = sums[0], sums[1], sums[2]
+        size = 2 * half + 1
+        for x in range(row.size):
+            s, q = np.float32(0), np.float32(0)
+            n = np.float32(0) if holes else np.float32(size * size)
+            for k in range(x, x + size):
+                s += total[k]
+                if lee:
+                    q += square[k]
+                if holes:
+                    n += count[k]
+            out[x] = s / n
+            if lee:
+                variance = (q - s * out[x]) / (n - np.float32(1))
+                weight = np.float32(1) - out[x] * out[x] / (looks * variance)
+                weight = weight if (variance > 0) & (weight > 0) else np.float32(0)
+                out[x] += weight * (row[x] - out[x])
+
+    return finish_row
 
 
 @njit(nogil=True, fastmath=_FAST, error_model="numpy")
@@ -134,7 +140,7 @@ def lee_weigh(image, mean, square, looks, out):
             out[y, x] = m + weight * (image[y, x] - m)
 
 
-@njit(parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def normalized_difference(a, b, scale, offset, nodata, out):
     for y in prange(a.shape[0]):
         for x in range(a.shape[1]):
@@ -165,7 +171,7 @@ def _fold(a, b, y, dates, n, shift, sums):
             sums[4, x] += p * q
 
 
-@njit(parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def hotelling(a, b, before, out):
     dates, height, width = a.shape
     for y in prange(height):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+
 from cases import NODATA, OFFSET, SCALE
 from contest import Array, Contestant, Params, Rasters, in_strips
 
@@ -50,9 +51,7 @@ def numba(rasters: Rasters, params: Params, threads: int) -> Array:
 
     set_num_threads(threads)
     out = np.empty(rasters["nir"].shape, np.float32)
-    compiled.normalized_difference(
-        rasters["nir"], rasters["red"], np.float32(SCALE), np.float32(OFFSET), NODATA, out
-    )
+    compiled.normalized_difference(rasters["nir"], rasters["red"], np.float32(SCALE), np.float32(OFFSET), NODATA, out)
     return out
 
 

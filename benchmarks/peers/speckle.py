@@ -7,6 +7,7 @@ import io
 from collections.abc import Callable
 
 import numpy as np
+
 from contest import Array, Contestant, Params, Rasters, in_strips
 
 Box = Callable[[Array, int], Array]
@@ -92,7 +93,7 @@ def lee_opencv_numexpr(rasters: Rasters, params: Params, threads: int) -> Array:
 
 
 def lee_opencv_numba(rasters: Rasters, params: Params, threads: int) -> Array:
-    """Box sums of OpenCV and one fused loop of Numba, on blocks of rows: the best composition of installed parts we know."""
+    """Box sums of OpenCV and one fused loop of Numba, on blocks of rows: the best mix of installed parts we know."""
     from peers import compiled
 
     return _lee_in_blocks(compiled.lee_weigh, rasters, params, threads)

@@ -5,20 +5,58 @@
 >>> result = stack.kara.despeckle("lee", window=5).kara.change(event="2023-09-19")
 """
 
-from kararaster import errors, simulate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from kararaster import errors
 from kararaster._kernels import __version__
 from kararaster.accessor import KaraDataArray, KaraDataset, kara
-from kararaster.calibration import calibrate
-from kararaster.change import change
-from kararaster.decibel import from_db, to_db
 from kararaster.errors import KararasterError
-from kararaster.export import to_cog, to_zarr
-from kararaster.indices import ndbi, ndvi
-from kararaster.moments import moments
-from kararaster.sentinel1 import open_sentinel1
-from kararaster.speckle import despeckle, enl
-from kararaster.stack import open_stack
 from kararaster.threads import set_threads
+
+if TYPE_CHECKING:
+    from kararaster import simulate
+    from kararaster.baseline import moments
+    from kararaster.calibration import calibrate
+    from kararaster.changes import change
+    from kararaster.decibel import from_db, to_db
+    from kararaster.export import to_cog, to_zarr
+    from kararaster.indices import ndbi, ndvi
+    from kararaster.sentinel1 import open_sentinel1
+    from kararaster.speckle import despeckle, enl
+    from kararaster.stack import open_stack
+
+_HOMES = {
+    "calibrate": "calibration",
+    "change": "changes",
+    "despeckle": "speckle",
+    "enl": "speckle",
+    "from_db": "decibel",
+    "moments": "baseline",
+    "ndbi": "indices",
+    "ndvi": "indices",
+    "open_sentinel1": "sentinel1",
+    "open_stack": "stack",
+    "to_cog": "export",
+    "to_db": "decibel",
+    "to_zarr": "export",
+}
+"""Public function -> its module, imported when first used: dask and GDAL take long to load, the accessor is needed at once."""
+
+
+def __getattr__(name: str) -> Any:
+    if name == "simulate":
+        return import_module("kararaster.simulate")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'kararaster' has no attribute {name!r}")
+    found = getattr(import_module(f"kararaster.{_HOMES[name]}"), name)
+    globals()[name] = found
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__
+
 
 __all__ = [
     "KaraDataArray",

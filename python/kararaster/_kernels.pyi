@@ -10,28 +10,48 @@ from typing import Any, TypedDict, type_check_only
 import numpy as np
 import numpy.typing as npt
 
-F32 = npt.NDArray[np.float32]
-F64 = npt.NDArray[np.float64]
-Real = npt.NDArray[Any]
-Outputs = Mapping[str, npt.NDArray[Any]]
-Noise = tuple[F64, F64, F64, npt.NDArray[np.int64], F64, F64]
+_F32 = npt.NDArray[np.float32]
+_F64 = npt.NDArray[np.float64]
+_Real = npt.NDArray[Any]
+_Outputs = Mapping[str, npt.NDArray[Any]]
+_Noise = tuple[_F64, _F64, _F64, npt.NDArray[np.int64], _F64, _F64]
+
+__all__ = [
+    "__version__",
+    "add_group",
+    "before_after",
+    "boxcar",
+    "calibrate",
+    "enl",
+    "evidence_fields",
+    "fdr_histogram",
+    "fdr_threshold",
+    "fdr_threshold_binned",
+    "finish",
+    "fold",
+    "from_db",
+    "lee",
+    "moment_fields",
+    "normalized_difference",
+    "to_db",
+]
 
 __version__: str
 
 def calibrate(
     dn: npt.NDArray[np.uint16],
-    dst: F32,
+    dst: _F32,
     *,
     origin: tuple[int, int],
-    lut_line: F64,
-    lut_pixel: F64,
-    lut: F64,
-    noise: Noise | None,
+    lut_line: _F64,
+    lut_pixel: _F64,
+    lut: _F64,
+    noise: _Noise | None,
     negative: str,
     num_threads: int,
 ) -> None: ...
-def to_db(src: Real, dst: Real, *, num_threads: int) -> None: ...
-def from_db(src: Real, dst: Real, *, num_threads: int) -> None: ...
+def to_db(src: _Real, dst: _Real, *, num_threads: int) -> None: ...
+def from_db(src: _Real, dst: _Real, *, num_threads: int) -> None: ...
 
 @type_check_only
 class Frame(TypedDict):
@@ -43,20 +63,20 @@ class Frame(TypedDict):
     min_valid: int
     num_threads: int
 
-def boxcar(src: Real, dst: Real, frame: Frame) -> None: ...
-def lee(src: Real, dst: Real, frame: Frame, *, enl: float) -> None: ...
-def enl(src: Real, dst: Real, frame: Frame) -> None: ...
+def boxcar(src: _Real, dst: _Real, frame: Frame) -> None: ...
+def lee(src: _Real, dst: _Real, frame: Frame, *, enl: float) -> None: ...
+def enl(src: _Real, dst: _Real, frame: Frame) -> None: ...
 def normalized_difference(
-    a: Real,
-    b: Real,
-    dst: F32,
+    a: _Real,
+    b: _Real,
+    dst: _F32,
     *,
     scaling: tuple[tuple[float, float, float | None], tuple[float, float, float | None]],
     num_threads: int,
 ) -> None: ...
 def moment_fields(bands: int, joint: bool) -> int: ...
 def fold(
-    stacks: Sequence[Real], dates: Sequence[int], state: F64, *, transform: str, joint: bool, num_threads: int
+    stacks: Sequence[_Real], dates: Sequence[int], state: _F64, *, transform: str, joint: bool, num_threads: int
 ) -> None: ...
 
 @type_check_only
@@ -69,16 +89,16 @@ class TestOptions(TypedDict):
     bands: int
 
 def evidence_fields(options: TestOptions) -> int: ...
-def add_group(pre: F64, post: F64, evidence: F64, *, options: TestOptions, num_threads: int) -> None: ...
-def finish(evidence: F64, out: Outputs, *, options: TestOptions, num_threads: int) -> None: ...
+def add_group(pre: _F64, post: _F64, evidence: _F64, *, options: TestOptions, num_threads: int) -> None: ...
+def finish(evidence: _F64, out: _Outputs, *, options: TestOptions, num_threads: int) -> None: ...
 def before_after(
-    stacks: Sequence[Real],
+    stacks: Sequence[_Real],
     groups: Sequence[tuple[Sequence[int], Sequence[int]]],
-    out: Outputs,
+    out: _Outputs,
     *,
     options: TestOptions,
     num_threads: int,
 ) -> None: ...
-def fdr_threshold(values: F32, q: float) -> float: ...
-def fdr_histogram(values: F32) -> npt.NDArray[np.uint64]: ...
+def fdr_threshold(values: _F32, q: float) -> float: ...
+def fdr_histogram(values: _F32) -> npt.NDArray[np.uint64]: ...
 def fdr_threshold_binned(counts: npt.NDArray[np.uint64], q: float) -> float: ...

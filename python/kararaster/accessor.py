@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import xarray as xr
 
-from kararaster import calibration, decibel, export, indices, speckle
-from kararaster import change as change_module
-from kararaster import moments as moments_module
-from kararaster.speckle import Border, FilterName
+import kararaster as kr
+
+if TYPE_CHECKING:
+    from kararaster.baseline import TransformName
+    from kararaster.changes import MethodName
+    from kararaster.speckle import Border, FilterName
 
 
-@xr.register_dataset_accessor("kara")
+@xr.register_dataset_accessor("kara")  # type: ignore[no-untyped-call]
 class KaraDataset:
     """Verbs on a Dataset: `ds.kara.despeckle(...)` is `kararaster.despeckle(ds, ...)`."""
 
@@ -30,7 +32,7 @@ class KaraDataset:
         negative: Literal["keep", "zero", "nan", "snap"] = "keep",
     ) -> xr.Dataset:
         """Digital numbers to backscatter; see `kararaster.calibrate`."""
-        return calibration.calibrate(self._obj, quantity, noise=noise, negative=negative)
+        return kr.calibrate(self._obj, quantity, noise=noise, negative=negative)
 
     def despeckle(
         self,
@@ -42,39 +44,39 @@ class KaraDataset:
         min_valid: int = 1,
     ) -> xr.Dataset:
         """Filter speckle in linear power; see `kararaster.despeckle`."""
-        return speckle.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
 
     def enl(self, window: int | tuple[int, int] = 7) -> xr.Dataset:
         """Equivalent number of looks of each band; see `kararaster.enl`."""
-        return speckle.enl(self._obj, window)
+        return kr.enl(self._obj, window)
 
     def to_db(self) -> xr.Dataset:
         """Linear power to decibel; see `kararaster.to_db`."""
-        return decibel.to_db(self._obj)
+        return kr.to_db(self._obj)
 
     def from_db(self) -> xr.Dataset:
         """Decibel to linear power; see `kararaster.from_db`."""
-        return decibel.from_db(self._obj)
+        return kr.from_db(self._obj)
 
     def ndvi(self) -> xr.DataArray:
         """Normalized difference vegetation index; see `kararaster.ndvi`."""
-        return indices.ndvi(self._obj)
+        return kr.ndvi(self._obj)
 
     def ndbi(self) -> xr.DataArray:
         """Normalized difference built-up index; see `kararaster.ndbi`."""
-        return indices.ndbi(self._obj)
+        return kr.ndbi(self._obj)
 
     def moments(
         self,
         period: Any,
         *,
         by: Hashable | None = "relative_orbit",
-        transform: moments_module.TransformName = "fourth_root",
+        transform: TransformName = "fourth_root",
         despeckle: str | dict[str, Any] | None = None,
         bands: tuple[str, ...] | None = None,
     ) -> xr.Dataset:
         """Moments of a period, a baseline for `change`; see `kararaster.moments`."""
-        return moments_module.moments(self._obj, period, by=by, transform=transform, despeckle=despeckle, bands=bands)
+        return kr.moments(self._obj, period, by=by, transform=transform, despeckle=despeckle, bands=bands)
 
     def change(
         self,
@@ -82,7 +84,7 @@ class KaraDataset:
         event: Any = None,
         pre: Any = "365D",
         post: Any = "60D",
-        method: change_module.MethodName | None = None,
+        method: MethodName | None = None,
         by: Hashable | None = "relative_orbit",
         combine: Literal["fisher", "stouffer"] = "fisher",
         alpha: float = 0.05,
@@ -91,7 +93,7 @@ class KaraDataset:
         **params: Any,
     ) -> xr.Dataset:
         """Test every pixel for a change at an event; see `kararaster.change`."""
-        return change_module.change(
+        return kr.change(
             self._obj,
             event=event,
             pre=pre,
@@ -105,16 +107,18 @@ class KaraDataset:
             **params,
         )
 
-    def to_cog(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def to_cog(
+        self, folder: str | os.PathLike[str], *, progress: Callable[[int, int], None] | None = None
+    ) -> list[Path]:
         """Compute, and write one cloud-optimised GeoTIFF a variable; see `kararaster.to_cog`."""
-        return export.to_cog(self._obj, folder)
+        return kr.to_cog(self._obj, folder, progress=progress)
 
-    def to_zarr(self, store: str | os.PathLike[str]) -> Path:
+    def to_zarr(self, store: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Compute, and write a Zarr store; see `kararaster.to_zarr`."""
-        return export.to_zarr(self._obj, store)
+        return kr.to_zarr(self._obj, store, overwrite=overwrite)
 
 
-@xr.register_dataarray_accessor("kara")
+@xr.register_dataarray_accessor("kara")  # type: ignore[no-untyped-call]
 class KaraDataArray:
     """Verbs on one band: `da.kara.despeckle(...)` is `kararaster.despeckle(da, ...)`."""
 
@@ -131,19 +135,19 @@ class KaraDataArray:
         min_valid: int = 1,
     ) -> xr.DataArray:
         """Filter speckle in linear power; see `kararaster.despeckle`."""
-        return speckle.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
 
     def enl(self, window: int | tuple[int, int] = 7) -> xr.DataArray:
         """Equivalent number of looks; see `kararaster.enl`."""
-        return speckle.enl(self._obj, window)
+        return kr.enl(self._obj, window)
 
     def to_db(self) -> xr.DataArray:
         """Linear power to decibel; see `kararaster.to_db`."""
-        return decibel.to_db(self._obj)
+        return kr.to_db(self._obj)
 
     def from_db(self) -> xr.DataArray:
         """Decibel to linear power; see `kararaster.from_db`."""
-        return decibel.from_db(self._obj)
+        return kr.from_db(self._obj)
 
 
 def kara(obj: xr.Dataset) -> KaraDataset:

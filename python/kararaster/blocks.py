@@ -72,13 +72,14 @@ class WindowArray(da.Array):  # type: ignore[misc]
     def rechunk(self, chunks: Chunks = "auto", **options: Any) -> Array:
         if chunks == "auto":
             return from_lazy(self.lazy, chunks="auto")
+        wanted: Any = chunks
         if isinstance(chunks, dict):
-            chunks = {axis % self.ndim: c for axis, c in chunks.items()}
-            chunks = tuple(chunks.get(axis, old) for axis, old in enumerate(self.chunks))
-        if isinstance(chunks, tuple | list):
-            chunks = tuple(old if c is None else c for c, old in zip(chunks, self.chunks, strict=True))
+            by_axis = {axis % self.ndim: c for axis, c in chunks.items()}
+            wanted = tuple(by_axis.get(axis, old) for axis, old in enumerate(self.chunks))
+        if isinstance(wanted, tuple | list):
+            wanted = tuple(old if c is None else c for c, old in zip(wanted, self.chunks, strict=True))
         new = da.core.normalize_chunks(
-            chunks, self.shape, dtype=self.dtype, previous_chunks=self.chunks, limit=options.get("block_size_limit")
+            wanted, self.shape, dtype=self.dtype, previous_chunks=self.chunks, limit=options.get("block_size_limit")
         )
         return self if new == self.chunks else WindowArray(self.lazy, new)
 
@@ -181,19 +182,19 @@ def _join(func: Any, arrays: Sequence[Array], axis: int = 0, **kwargs: Any) -> W
 
 def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype: npt.DTypeLike) -> Array:
     """`function(*blocks, window=...)` pixel by pixel; `window` is where the blocks lie in the arrays."""
-    arrays = _aligned(arrays)
-    first = arrays[0]
-    lazies = [lazy_of(a) for a in arrays]
+    stacks = _aligned(arrays)
+    first = stacks[0]
+    lazies = [lazy_of(a) for a in stacks]
     if all(lazy is not None for lazy in lazies):
         return WindowArray(Elementwise(tuple(lazies), function, np.dtype(dtype)), first.chunks)  # type: ignore[arg-type]
     if not is_lazy(first):
-        return function(*map(np.ascontiguousarray, arrays), window=tuple(slice(0, n) for n in first.shape))
-    name = f"elementwise-{tokenize(function, *arrays)}"
+        return function(*map(np.ascontiguousarray, stacks), window=tuple(slice(0, n) for n in first.shape))
+    name = f"elementwise-{tokenize(function, *stacks)}"
     graph: Graph = {
-        (name, *at): (_apply, function, [(a.name, *at) for a in arrays], _Literal(window))
+        (name, *at): (_apply, function, [(a.name, *at) for a in stacks], _Literal(window))
         for at, window in _blocks(first.chunks)
     }
-    return _collect(name, graph, arrays, first.chunks, dtype)
+    return _collect(name, graph, stacks, first.chunks, dtype)
 
 
 def _apply(function: Any, blocks: list[npt.NDArray[Any]], window: _Literal) -> npt.NDArray[Any]:
@@ -244,7 +245,8 @@ def _filter(function: Any, pieces: list[list[npt.NDArray[Any]]], where: _Literal
 
 def _overlapping(chunks: tuple[int, ...], part: slice) -> list[tuple[int, slice]]:
     """Which chunks a slice touches, and which part of each."""
-    found, start = [], 0
+    found: list[tuple[int, slice]] = []
+    start = 0
     for i, n in enumerate(chunks):
         low, high = max(part.start, start), min(part.stop, start + n)
         if low < high or (part.start == part.stop == start and not found):
@@ -271,9 +273,10 @@ class TimeFold(Protocol):
     result into named arrays of `shape`. `at_once` does all of it for arrays in memory, with the same bytes.
     """
 
-    groups: tuple[tuple[tuple[int, ...], ...], ...]
-    outputs: dict[str, Output]
-
+    @property
+    def groups(self) -> Sequence[Sequence[Sequence[int]]]: ...
+    @property
+    def outputs(self) -> dict[str, Output]: ...
     def new_cell(self, pixels: int) -> npt.NDArray[np.float64]: ...
     def add(self, cell: npt.NDArray[np.float64], blocks: list[npt.NDArray[Any]], dates: list[int]) -> None: ...
     def new_result(self, pixels: int) -> npt.NDArray[np.float64]: ...
@@ -336,8 +339,8 @@ def _fold_lazies(
     name: str, plan: TimeFold, lazies: Sequence[LazyArray | None], chunks: Chunks, starts: Starts | None
 ) -> Graph:
     """One task a tile, which asks the sources for its own windows."""
-    sources = {f"{name}-source-{i}": lazy for i, lazy in enumerate(lazies)}
-    graph: Graph = {**sources}
+    sources: Graph = {f"{name}-source-{i}": lazy for i, lazy in enumerate(lazies)}
+    graph = dict(sources)
     for at, window in _blocks(chunks):
         task = (_fold_windows, _Literal(plan), list(sources), _Literal(window), _start_keys(starts, at))
         graph[(name, *at)] = task
@@ -395,10 +398,12 @@ def _fold_tile(
     shape = tuple(s.stop - s.start for s in window)
     tile = {key: np.empty((*out.lead, *shape), out.dtype) for key, out in plan.outputs.items()}
     for part in _parts(window, lazies[0].native_chunks):
-        where = tuple(slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, window, strict=True))
-        own = None if starts is None else [[None if s is None else s[:, *where] for s in group] for group in starts]
+        rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, window, strict=True))
+        own = None
+        if starts is not None:
+            own = [[None if s is None else s[:, rows, columns] for s in group] for group in starts]
         for key, values in _fold_part(plan, lazies, part, own).items():
-            tile[key][(..., *where)] = values
+            tile[key][..., rows, columns] = values
     return tile
 
 

@@ -66,7 +66,7 @@ def info(
 
 
 @app.command()
-def change(  # noqa: PLR0917 (each parameter is an option of the command)
+def change(
     context: typer.Context,
     stack: Annotated[Path, typer.Argument(help="Folder of dated GeoTIFFs, Zarr store or NetCDF file; linear power.")],
     event: Annotated[str, typer.Option(help="First day after the event, such as 2023-09-19 (UTC).")],

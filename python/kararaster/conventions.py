@@ -96,6 +96,7 @@ def rows_columns_last(array: xr.DataArray) -> xr.DataArray:
 
 
 def is_spatial(array: xr.DataArray) -> bool:
+    """Whether `array` has rows and columns, on a map grid or a radar grid."""
     return any(all(dim in array.dims for dim in dims) for dims in (MAP_DIMS, RADAR_DIMS))
 
 

@@ -220,7 +220,7 @@ def _print(screen: Console, stack: xr.Dataset, outcome: Outcome, margin: Mask) -
     screen.print(
         f"{int(margin.sum()):,} unchanged pixels that share a filter window with changed ground are left out of these "
         "rates. Fields breathe with the season, and two months after the event are not the season of the whole year "
-        "before: a real change, though none of the event, so their rate is off the nominal one.",
+        "before: a real change, though none of the event. So their rate is off the nominal one, so are wrong marks.",
         style="dim",
     )
 

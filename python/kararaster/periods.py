@@ -40,7 +40,7 @@ def timestamp(name: str, value: Any) -> pd.Timestamp:
         moment = pd.Timestamp(value)
     except (TypeError, ValueError):
         raise InvalidInputError(f"{name}: got {value!r}, want a date such as '2023-09-19'") from None
-    if moment is pd.NaT:
+    if pd.isna(moment):
         raise InvalidInputError(f"{name}: got {value!r}, want a date such as '2023-09-19'")
     return moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
 
@@ -81,8 +81,8 @@ def _length(name: str, value: Any) -> pd.Timedelta:
     try:
         length = pd.Timedelta(value)
     except (TypeError, ValueError):
-        length = pd.NaT
-    if length is pd.NaT or length <= pd.Timedelta(0):
+        length = pd.Timedelta(0)
+    if pd.isna(length) or length <= pd.Timedelta(0):
         raise InvalidInputError(f"{name}: got {value!r}, want a length of time such as '60D', or a (start, stop) pair")
     return length
 

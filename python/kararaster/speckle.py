@@ -156,7 +156,7 @@ class SpeckleKernel:
             "origin_row": placement.origin_row,
             "top": placement.top,
             "left": placement.left,
-            "window": tuple(self.window),
+            "window": (self.window.y, self.window.x),
             "border": self.border,
             "min_valid": self.min_valid,
             "num_threads": threads.resolve(),
@@ -182,7 +182,8 @@ class _LogMode:
         return np.histogram(block[np.isfinite(block)], self.edges)[0]
 
     def merge(self, parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-        return np.sum(parts, axis=0)
+        total: npt.NDArray[np.int64] = np.sum(parts, axis=0)
+        return total
 
     def total(self, part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         if not part.any():

@@ -34,16 +34,12 @@ impl Images {
             state ^= state << 17;
             (state >> 11) as f64 / (1_u64 << 53) as f64
         };
-        let mut draw =
-            |f: &dyn Fn(f64) -> f64| (0..SIDE * SIDE).map(|_| f(next())).collect::<Vec<_>>();
+        let mut draw = |f: &dyn Fn(f64) -> f64| (0..SIDE * SIDE).map(|_| f(next())).collect::<Vec<_>>();
         let dn = draw(&|u| 1000.0 * u);
         let nir = draw(&|u| 1000.0 + 3000.0 * u);
         let sigma = draw(&|u| -0.1 * (1.0 - u).ln());
         let holes = draw(&|u| u);
-        let holed = sigma
-            .iter()
-            .zip(&holes)
-            .map(|(&s, &u)| if u < 0.05 { f32::NAN } else { s as f32 });
+        let holed = sigma.iter().zip(&holes).map(|(&s, &u)| if u < 0.05 { f32::NAN } else { s as f32 });
         Self {
             holed: holed.collect(),
             dn: dn.iter().map(|&x| x as u16).collect(),
@@ -62,21 +58,12 @@ struct Table {
 
 impl Table {
     fn new(mean: f64) -> Self {
-        let axis = |step: usize| {
-            (0..=SIDE)
-                .step_by(step)
-                .map(|x| x as f64)
-                .collect::<Vec<_>>()
-        };
+        let axis = |step: usize| (0..=SIDE).step_by(step).map(|x| x as f64).collect::<Vec<_>>();
         let (lines, nodes) = (axis(617), axis(40));
         let pixels: Vec<f64> = lines.iter().flat_map(|_| nodes.clone()).collect();
         let value = |(i, p): (usize, &f64)| mean * (1.0 + 0.1 * (p / 900.0 + i as f64).sin());
         let values = pixels.iter().enumerate().map(value).collect();
-        Self {
-            lines,
-            pixels,
-            values,
-        }
+        Self { lines, pixels, values }
     }
 
     fn lut(&self) -> Result<Lut<'_>> {
@@ -92,28 +79,12 @@ fn windowed<'a>(images: &'a Images, run: &'a Run<'a>) -> Result<Vec<(String, Ker
     let holed = Raster::new("src", &images.holed, SIDE, SIDE)?;
     for size in [5, 7, 31] {
         let frame = Frame::new(Placement::default(), Window::new(size, size)?);
-        let kernel = move |out: &mut [f32]| {
-            boxcar(src, RasterMut::new("dst", out, SIDE, SIDE)?, &frame, run)
-        };
+        let kernel = move |out: &mut [f32]| boxcar(src, RasterMut::new("dst", out, SIDE, SIDE)?, &frame, run);
         kernels.push((format!("boxcar {size}"), Box::new(kernel)));
     }
-    for (name, src, size) in [
-        ("", src, 5),
-        ("", src, 7),
-        ("", src, 11),
-        ("", src, 31),
-        (" 5% NaN", holed, 7),
-    ] {
+    for (name, src, size) in [("", src, 5), ("", src, 7), ("", src, 11), ("", src, 31), (" 5% NaN", holed, 7)] {
         let frame = Frame::new(Placement::default(), Window::new(size, size)?);
-        let kernel = move |out: &mut [f32]| {
-            lee(
-                src,
-                RasterMut::new("dst", out, SIDE, SIDE)?,
-                &frame,
-                4.4,
-                run,
-            )
-        };
+        let kernel = move |out: &mut [f32]| lee(src, RasterMut::new("dst", out, SIDE, SIDE)?, &frame, 4.4, run);
         kernels.push((format!("lee {size}{name}"), Box::new(kernel)));
     }
     Ok(kernels)
@@ -132,34 +103,19 @@ fn pointwise<'a>(
             calibrate(dn, (0, 0), &gain, noise, Negative::Keep, out, run)
         }
     };
-    let scaling = Scaling {
-        scale: 1e-4,
-        offset: -0.1,
-        nodata: Some(0.0),
-    };
+    let scaling = Scaling { scale: 1e-4, offset: -0.1, nodata: Some(0.0) };
     let copy = |out: &mut [f32]| {
         out.copy_from_slice(&images.sigma);
         Ok(())
     };
-    let ndvi = move |out: &mut [f32]| {
-        normalized_difference(&images.nir, &images.dn, [scaling; 2], out, run)
-    };
+    let ndvi = move |out: &mut [f32]| normalized_difference(&images.nir, &images.dn, [scaling; 2], out, run);
     Ok(vec![
         ("copy".into(), Box::new(copy)),
         ("calibrate".into(), Box::new(calibration(None))),
-        (
-            "calibrate, noise removed".into(),
-            Box::new(calibration(Some(noise))),
-        ),
+        ("calibrate, noise removed".into(), Box::new(calibration(Some(noise)))),
         ("ndvi uint16".into(), Box::new(ndvi)),
-        (
-            "to_db".into(),
-            Box::new(|out: &mut [f32]| to_db(&images.sigma, out, run)),
-        ),
-        (
-            "from_db".into(),
-            Box::new(|out: &mut [f32]| from_db(&images.sigma, out, run)),
-        ),
+        ("to_db".into(), Box::new(|out: &mut [f32]| to_db(&images.sigma, out, run))),
+        ("from_db".into(), Box::new(|out: &mut [f32]| from_db(&images.sigma, out, run))),
     ])
 }
 
@@ -178,27 +134,11 @@ fn best_seconds(kernels: &[(String, Kernel<'_>)]) -> Result<Vec<f64>> {
 }
 
 fn main() -> Result<()> {
-    let wanted = std::env::args()
-        .skip(1)
-        .find(|a| !a.starts_with('-'))
-        .unwrap_or_default();
+    let wanted = std::env::args().skip(1).find(|a| !a.starts_with('-')).unwrap_or_default();
     let images = Images::new();
     let (gain, eta) = (Table::new(500.0), Table::new(900.0));
     let side = SIDE as i64;
-    let blocks = [
-        0,
-        side,
-        0,
-        side / 2,
-        0,
-        7,
-        0,
-        side,
-        side / 2 + 1,
-        side,
-        0,
-        7,
-    ];
+    let blocks = [0, side, 0, side / 2, 0, 7, 0, side, side / 2 + 1, side, 0, 7];
     let (az_lines, az_values) = ([0.0, 4095.0, 0.0, 4095.0], [1.0, 1.1, 1.0, 0.9]);
     let noise = Noise::new(eta.lut()?, &blocks, &az_lines, &az_values)?;
     let run = Run::threads(1);
@@ -208,10 +148,7 @@ fn main() -> Result<()> {
     let best = best_seconds(&kernels)?;
     for ((name, _), seconds) in kernels.iter().zip(&best) {
         let rate = (SIDE * SIDE) as f64 / seconds / 1e6;
-        println!(
-            "{name:26} {rate:7.0} Mpx/s  {:5.2} of copy",
-            best[0] / seconds
-        );
+        println!("{name:26} {rate:7.0} Mpx/s  {:5.2} of copy", best[0] / seconds);
     }
     Ok(())
 }

@@ -31,34 +31,18 @@ impl<'a> Lut<'a> {
         check_ascending("lines", lines)?;
         let width = pixels.len() / lines.len();
         if width * lines.len() != pixels.len() || width == 0 {
-            let want = format!(
-                "a whole number >= 1 of nodes for each of {} vectors",
-                lines.len()
-            );
+            let want = format!("a whole number >= 1 of nodes for each of {} vectors", lines.len());
             return Err(Error::shape("pixels", pixels.len(), want));
         }
         if values.len() != pixels.len() {
-            return Err(Error::shape(
-                "values",
-                values.len(),
-                format!("{} as pixels", pixels.len()),
-            ));
+            return Err(Error::shape("values", values.len(), format!("{} as pixels", pixels.len())));
         }
-        let lut = Self {
-            lines,
-            pixels,
-            values,
-            width,
-        };
+        let lut = Self { lines, pixels, values, width };
         for vector in 0..lines.len() {
             let (pixels, values) = lut.nodes(vector);
             check_ascending("pixels", pixels)?;
             if let Some(bad) = values.iter().find(|v| !v.is_finite()) {
-                return Err(Error::parameter(
-                    "values",
-                    bad,
-                    format!("finite nodes (vector {vector})"),
-                ));
+                return Err(Error::parameter("values", bad, format!("finite nodes (vector {vector})")));
             }
         }
         Ok(lut)
@@ -73,10 +57,7 @@ impl<'a> Lut<'a> {
     fn nodes(&self, vector: usize) -> (&'a [f64], &'a [f64]) {
         let at = vector * self.width..(vector + 1) * self.width;
         let (pixels, values) = (&self.pixels[at.clone()], &self.values[at]);
-        let n = pixels
-            .iter()
-            .position(|p| p.is_nan())
-            .unwrap_or(pixels.len());
+        let n = pixels.iter().position(|p| p.is_nan()).unwrap_or(pixels.len());
         (&pixels[..n], &values[..n])
     }
 
@@ -84,12 +65,7 @@ impl<'a> Lut<'a> {
     pub(crate) fn interval(&self, line: f64, among: Range<usize>) -> Interval {
         let (k, weight, until) = bracket(&self.lines[among.clone()], line);
         let low = among.start + k;
-        Interval {
-            low,
-            high: (low + 1).min(among.end - 1),
-            weight,
-            until,
-        }
+        Interval { low, high: (low + 1).min(among.end - 1), weight, until }
     }
 
     /// Values of a vector at the columns `first..first + out.len()`.
@@ -127,19 +103,12 @@ pub(crate) struct Interval {
 /// next interval begins.
 pub(crate) fn bracket(nodes: &[f64], x: f64) -> (usize, f64, f64) {
     let last = nodes.len() - 1;
-    let k = nodes
-        .partition_point(|&node| node <= x)
-        .saturating_sub(1)
-        .min(last.saturating_sub(1));
+    let k = nodes.partition_point(|&node| node <= x).saturating_sub(1).min(last.saturating_sub(1));
     if last == 0 {
         return (0, 0.0, f64::INFINITY);
     }
     let weight = ((x - nodes[k]) / (nodes[k + 1] - nodes[k])).clamp(0.0, 1.0);
-    let until = if k + 1 == last {
-        f64::INFINITY
-    } else {
-        nodes[k + 1]
-    };
+    let until = if k + 1 == last { f64::INFINITY } else { nodes[k + 1] };
     (k, weight, until)
 }
 
@@ -147,11 +116,7 @@ pub(crate) fn bracket(nodes: &[f64], x: f64) -> (usize, f64, f64) {
 pub(crate) fn check_ascending(name: &'static str, axis: &[f64]) -> Result<()> {
     let ordered = axis.windows(2).all(|w| w[0] < w[1]);
     if axis.is_empty() || !ordered || axis.iter().any(|x| !x.is_finite()) {
-        return Err(Error::parameter(
-            name,
-            format!("{axis:?}"),
-            "at least one finite number, strictly ascending",
-        ));
+        return Err(Error::parameter(name, format!("{axis:?}"), "at least one finite number, strictly ascending"));
     }
     Ok(())
 }
@@ -196,42 +161,26 @@ pub fn calibrate(
 ) -> Result<()> {
     if (dn.height(), dn.width()) != (dst.height(), dst.width()) {
         let got = format!("({}, {})", dst.height(), dst.width());
-        return Err(Error::shape(
-            "dst",
-            got,
-            format!("({}, {}) as dn", dn.height(), dn.width()),
-        ));
+        return Err(Error::shape("dst", got, format!("({}, {}) as dn", dn.height(), dn.width())));
     }
     let columns = origin.1..origin.1 + dn.width();
-    let scratch = || {
-        (
-            Gain::new(lut, columns.clone()),
-            noise.map(|noise| NoiseRow::new(noise, columns.clone())),
-        )
-    };
-    for_bands(
-        run,
-        dn.height(),
-        BAND,
-        dst,
-        scratch,
-        |rows, mut out, (gain, noise)| {
-            for (i, row) in rows.enumerate() {
-                let line = (origin.0 + row) as f64;
-                let gain = gain.at(line);
-                let (from, to) = (dn.row(row), out.row_mut(i));
-                match noise {
-                    None => plain_row(from, &gain, negative.floor(), to),
-                    Some(noise) => noise.at(line).for_each(|piece| {
-                        let at = piece.columns.clone();
-                        let gain = gain.part(at.clone());
-                        let eta = (piece.low, piece.step, piece.weight, piece.factor);
-                        noisy_row(&from[at.clone()], &gain, eta, negative.floor(), &mut to[at]);
-                    }),
-                }
+    let scratch = || (Gain::new(lut, columns.clone()), noise.map(|noise| NoiseRow::new(noise, columns.clone())));
+    for_bands(run, dn.height(), BAND, dst, scratch, |rows, mut out, (gain, noise)| {
+        for (i, row) in rows.enumerate() {
+            let line = (origin.0 + row) as f64;
+            let gain = gain.at(line);
+            let (from, to) = (dn.row(row), out.row_mut(i));
+            match noise {
+                None => plain_row(from, &gain, negative.floor(), to),
+                Some(noise) => noise.at(line).for_each(|piece| {
+                    let at = piece.columns.clone();
+                    let gain = gain.part(at.clone());
+                    let eta = (piece.low, piece.step, piece.weight, piece.factor);
+                    noisy_row(&from[at.clone()], &gain, eta, negative.floor(), &mut to[at]);
+                }),
             }
-        },
-    )
+        }
+    })
 }
 
 /// The table of A expanded to columns, for the interval of the last line asked for.
@@ -255,44 +204,27 @@ impl<'a> Gain<'a> {
     fn new(lut: &'a Lut<'a>, columns: Range<usize>) -> Self {
         let n = columns.len();
         let wide = [vec![0.0; n], vec![0.0; n]];
-        Self {
-            lut,
-            columns,
-            vectors: None,
-            low: vec![0.0; n],
-            step: vec![0.0; n],
-            wide,
-        }
+        Self { lut, columns, vectors: None, low: vec![0.0; n], step: vec![0.0; n], wide }
     }
 
     fn at(&mut self, line: f64) -> GainRow<'_> {
         let interval = self.lut.interval(line, 0..self.lut.vectors());
         if self.vectors != Some((interval.low, interval.high)) {
             self.vectors = Some((interval.low, interval.high));
-            self.lut
-                .expand(interval.low, self.columns.start, &mut self.wide[0]);
-            self.lut
-                .expand(interval.high, self.columns.start, &mut self.wide[1]);
+            self.lut.expand(interval.low, self.columns.start, &mut self.wide[0]);
+            self.lut.expand(interval.high, self.columns.start, &mut self.wide[1]);
             for (j, (&a, &b)) in self.wide[0].iter().zip(&self.wide[1]).enumerate() {
                 self.low[j] = a as f32;
                 self.step[j] = (b - a) as f32;
             }
         }
-        GainRow {
-            low: &self.low,
-            step: &self.step,
-            weight: interval.weight as f32,
-        }
+        GainRow { low: &self.low, step: &self.step, weight: interval.weight as f32 }
     }
 }
 
 impl GainRow<'_> {
     fn part(&self, columns: Range<usize>) -> GainRow<'_> {
-        GainRow {
-            low: &self.low[columns.clone()],
-            step: &self.step[columns],
-            weight: self.weight,
-        }
+        GainRow { low: &self.low[columns.clone()], step: &self.step[columns], weight: self.weight }
     }
 }
 

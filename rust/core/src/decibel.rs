@@ -29,28 +29,12 @@ pub fn from_db<T: Decibel>(src: &[T], dst: &mut [T], run: &Run<'_>) -> Result<()
     each(src, dst, run, from_db_slice)
 }
 
-fn each<T: Real>(
-    src: &[T],
-    dst: &mut [T],
-    run: &Run<'_>,
-    convert: impl Fn(&[T], &mut [T]) + Sync,
-) -> Result<()> {
+fn each<T: Real>(src: &[T], dst: &mut [T], run: &Run<'_>, convert: impl Fn(&[T], &mut [T]) + Sync) -> Result<()> {
     if src.len() != dst.len() {
-        return Err(Error::shape(
-            "dst",
-            dst.len(),
-            format!("{} as src", src.len()),
-        ));
+        return Err(Error::shape("dst", dst.len(), format!("{} as src", src.len())));
     }
     let dst = RasterMut::new("dst", dst, src.len(), 1)?;
-    for_bands(
-        run,
-        src.len(),
-        BAND,
-        dst,
-        || (),
-        |rows, mut out, ()| convert(&src[rows], out.pixels_mut()),
-    )
+    for_bands(run, src.len(), BAND, dst, || (), |rows, mut out, ()| convert(&src[rows], out.pixels_mut()))
 }
 
 dispatch!(fn to_db_slice = to_db_body[T: Decibel](src: &[T], dst: &mut [T]));
@@ -87,11 +71,7 @@ impl Decibel for f32 {
         let ln = ln_1p(f);
         let low = ln * NEPER.1 + e * OCTAVE.1;
         let db = e * OCTAVE.0 + (ln * NEPER.0 + low);
-        if (self > 0.0) & (self < Self::INFINITY) {
-            db
-        } else {
-            Self::NAN
-        }
+        if (self > 0.0) & (self < Self::INFINITY) { db } else { Self::NAN }
     }
 
     #[inline(always)]
@@ -135,16 +115,7 @@ fn ln_1p(f: f32) -> f32 {
 /// e^t for |t| <= ln(2) / 2: Taylor, remainder below 6e-9.
 #[inline(always)]
 fn exp(t: f32) -> f32 {
-    const P: [f32; 8] = [
-        1.0 / 5040.0,
-        1.0 / 720.0,
-        1.0 / 120.0,
-        1.0 / 24.0,
-        1.0 / 6.0,
-        0.5,
-        1.0,
-        1.0,
-    ];
+    const P: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
     polynomial(&P, t)
 }
 
@@ -161,19 +132,11 @@ fn polynomial<const N: usize>(coefficients: &[f32; N], x: f32) -> f32 {
 impl Decibel for f64 {
     #[inline(always)]
     fn decibel(self) -> Self {
-        if self > 0.0 && self < Self::INFINITY {
-            10.0 * self.log10()
-        } else {
-            Self::NAN
-        }
+        if self > 0.0 && self < Self::INFINITY { 10.0 * self.log10() } else { Self::NAN }
     }
 
     #[inline(always)]
     fn linear(self) -> Self {
-        if self.is_finite() {
-            Self::powf(10.0, self / 10.0)
-        } else {
-            Self::NAN
-        }
+        if self.is_finite() { Self::powf(10.0, self / 10.0) } else { Self::NAN }
     }
 }

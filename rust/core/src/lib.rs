@@ -5,16 +5,16 @@
 //! nothing panics.
 
 pub mod bands;
-pub mod change;
-pub mod distributions;
-pub mod moments;
-pub mod thresholding;
-pub mod error;
-pub mod raster;
-pub mod simd;
 pub mod calibration;
+pub mod change;
 pub mod decibel;
+pub mod distributions;
+pub mod error;
+pub mod moments;
 pub mod noise;
 pub mod optical;
+pub mod raster;
+pub mod simd;
 pub mod speckle;
+pub mod thresholding;
 pub mod window;

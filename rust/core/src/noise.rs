@@ -28,19 +28,10 @@ impl<'a> Noise<'a> {
     ///
     /// Without blocks the noise is that of the range table everywhere. With blocks it is range times azimuth inside a block
     /// (the first that holds the pixel) and zero outside all of them.
-    pub fn new(
-        range: Lut<'a>,
-        blocks: &'a [i64],
-        az_lines: &'a [f64],
-        az_values: &'a [f64],
-    ) -> Result<Self> {
+    pub fn new(range: Lut<'a>, blocks: &'a [i64], az_lines: &'a [f64], az_values: &'a [f64]) -> Result<Self> {
         let count = blocks.len() / 6;
         if count * 6 != blocks.len() {
-            return Err(Error::shape(
-                "blocks",
-                blocks.len(),
-                "6 numbers for each block",
-            ));
+            return Err(Error::shape("blocks", blocks.len(), "6 numbers for each block"));
         }
         let nodes = az_lines.len() / count.max(1);
         if nodes * count != az_lines.len() || (count > 0 && nodes == 0) {
@@ -48,38 +39,18 @@ impl<'a> Noise<'a> {
             return Err(Error::shape("az_lines", az_lines.len(), want));
         }
         if az_values.len() != az_lines.len() {
-            return Err(Error::shape(
-                "az_values",
-                az_values.len(),
-                format!("{} as az_lines", az_lines.len()),
-            ));
+            return Err(Error::shape("az_values", az_values.len(), format!("{} as az_lines", az_lines.len())));
         }
-        let rows = blocks.chunks_exact(6).zip(
-            az_lines
-                .chunks(nodes.max(1))
-                .zip(az_values.chunks(nodes.max(1))),
-        );
-        let blocks = rows
-            .map(|(limits, (lines, values))| Block::new(limits, lines, values, range.vectors()));
-        Ok(Self {
-            range,
-            blocks: blocks.collect::<Result<_>>()?,
-        })
+        let rows = blocks.chunks_exact(6).zip(az_lines.chunks(nodes.max(1)).zip(az_values.chunks(nodes.max(1))));
+        let blocks = rows.map(|(limits, (lines, values))| Block::new(limits, lines, values, range.vectors()));
+        Ok(Self { range, blocks: blocks.collect::<Result<_>>()? })
     }
 }
 
 impl<'a> Block<'a> {
     fn new(limits: &[i64], lines: &'a [f64], values: &'a [f64], vectors: usize) -> Result<Self> {
         let refuse = || Error::parameter("blocks", format!("{limits:?}"), BLOCK_WANT);
-        let [
-            first_line,
-            last_line,
-            first_sample,
-            last_sample,
-            first_vector,
-            end_vector,
-        ] = *limits
-        else {
+        let [first_line, last_line, first_sample, last_sample, first_vector, end_vector] = *limits else {
             return Err(refuse());
         };
         let index = |i: i64| usize::try_from(i).map_err(|_| refuse());
@@ -89,17 +60,10 @@ impl<'a> Block<'a> {
         if used.is_empty() || used.end > vectors {
             return Err(refuse());
         }
-        let n = lines
-            .iter()
-            .position(|line| line.is_nan())
-            .unwrap_or(lines.len());
+        let n = lines.iter().position(|line| line.is_nan()).unwrap_or(lines.len());
         check_ascending("az_lines", &lines[..n])?;
         if values[..n].iter().any(|v| !v.is_finite()) {
-            return Err(Error::parameter(
-                "az_values",
-                format!("{:?}", &values[..n]),
-                "finite nodes",
-            ));
+            return Err(Error::parameter("az_values", format!("{:?}", &values[..n]), "finite nodes"));
         }
         Ok(Self {
             lines: index(first_line)?..after(last_line)?,
@@ -152,14 +116,7 @@ impl<'a> NoiseRow<'a> {
     pub(crate) fn new(noise: &'a Noise<'a>, columns: Range<usize>) -> Self {
         let n = columns.len();
         let (low, step) = (vec![0.0; n], vec![0.0; n]);
-        Self {
-            noise,
-            columns,
-            stretches: Vec::new(),
-            lines: 0.0..0.0,
-            low,
-            step,
-        }
+        Self { noise, columns, stretches: Vec::new(), lines: 0.0..0.0, low, step }
     }
 
     /// The noise of row `line`, in stretches that cover all columns.
@@ -168,9 +125,7 @@ impl<'a> NoiseRow<'a> {
             self.lay_out(line);
         }
         let this = &*self;
-        this.stretches
-            .iter()
-            .map(move |stretch| this.piece(stretch, line))
+        this.stretches.iter().map(move |stretch| this.piece(stretch, line))
     }
 
     fn piece(&self, stretch: &Stretch, line: f64) -> Piece<'_> {
@@ -183,19 +138,11 @@ impl<'a> NoiseRow<'a> {
             Some(block) => self.noise.blocks[block].factor(line),
             None => f64::from(u8::from(self.noise.blocks.is_empty())),
         };
-        Piece {
-            columns,
-            low,
-            step,
-            weight,
-            factor,
-        }
+        Piece { columns, low, step, weight, factor }
     }
 
     fn vectors(&self, block: Option<usize>) -> Range<usize> {
-        block.map_or(0..self.noise.range.vectors(), |b| {
-            self.noise.blocks[b].vectors.clone()
-        })
+        block.map_or(0..self.noise.range.vectors(), |b| self.noise.blocks[b].vectors.clone())
     }
 
     /// Find the stretches of `line` and expand their tables.
@@ -217,17 +164,14 @@ impl<'a> NoiseRow<'a> {
         edges.dedup();
         self.stretches.clear();
         for pair in edges.windows(2) {
-            let block =
-                self.noise.blocks.iter().position(|b| {
-                    b.lines.contains(&(line as usize)) && b.columns.contains(&pair[0])
-                });
+            let block = self
+                .noise
+                .blocks
+                .iter()
+                .position(|b| b.lines.contains(&(line as usize)) && b.columns.contains(&pair[0]));
             let interval = self.noise.range.interval(line, self.vectors(block));
             until = until.min(interval.until);
-            self.stretches.push(Stretch {
-                columns: pair[0]..pair[1],
-                block,
-                vectors: (interval.low, interval.high),
-            });
+            self.stretches.push(Stretch { columns: pair[0]..pair[1], block, vectors: (interval.low, interval.high) });
         }
         self.lines = line..until;
         self.expand();

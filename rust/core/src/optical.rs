@@ -80,11 +80,7 @@ pub struct Scaling {
 impl Scaling {
     fn check(&self) -> Result<()> {
         if !(self.scale.is_finite() && self.scale != 0.0) {
-            return Err(Error::parameter(
-                "scale",
-                self.scale,
-                "a finite number other than 0",
-            ));
+            return Err(Error::parameter("scale", self.scale, "a finite number other than 0"));
         }
         if !self.offset.is_finite() {
             return Err(Error::parameter("offset", self.offset, "a finite number"));
@@ -96,11 +92,7 @@ impl Scaling {
     fn shift(&self) -> f64 {
         let shift = self.offset / self.scale;
         let whole = shift.round();
-        if (shift - whole).abs() <= 1e-9 * whole.abs() {
-            whole
-        } else {
-            shift
-        }
+        if (shift - whole).abs() <= 1e-9 * whole.abs() { whole } else { shift }
     }
 
     fn nodata<S: Sample>(&self) -> f64 {
@@ -162,10 +154,7 @@ impl Terms {
     fn exact<S: Sample>(&self) -> Option<f32> {
         let [a, b] = self.shift;
         let whole = a == b && self.ratio == 1.0 && a.fract() == 0.0 && a.abs() < 4_000_000.0;
-        let nodata = self
-            .nodata
-            .iter()
-            .all(|&x| x.is_nan() || f64::from(x as f32) == x);
+        let nodata = self.nodata.iter().all(|&x| x.is_nan() || f64::from(x as f32) == x);
         (S::SMALL_INTEGER && whole && nodata).then_some(2.0 * a as f32)
     }
 }
@@ -187,17 +176,12 @@ dispatch!(fn scaled = scaled_body[S: Sample](a: &[S], b: &[S], terms: &Terms, ou
 
 #[inline(always)]
 fn scaled_body<S: Sample>(a: &[S], b: &[S], terms: &Terms, out: &mut [f32]) {
-    let Terms {
-        shift,
-        ratio,
-        nodata,
-    } = *terms;
+    let Terms { shift, ratio, nodata } = *terms;
     for ((a, b), out) in a.iter().zip(b).zip(out) {
         let (a, b) = (a.to_f64(), b.to_f64());
         let (x, y) = (a + shift[0], (b + shift[1]) * ratio);
         let sum = x + y;
-        let bad =
-            (a == nodata[0]) | (b == nodata[1]) | (sum == 0.0) | !a.is_finite() | !b.is_finite();
+        let bad = (a == nodata[0]) | (b == nodata[1]) | (sum == 0.0) | !a.is_finite() | !b.is_finite();
         let index = (x - y) / sum;
         *out = if bad { f32::NAN } else { index as f32 };
     }

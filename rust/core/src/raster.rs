@@ -130,10 +130,7 @@ impl<T: Send> Split for RasterMut<'_, T> {
     fn split_rows(self, rows: usize) -> (Self, Self) {
         let (top, bottom) = self.data.split_at_mut(rows * self.width);
         let (height, width) = (self.height, self.width);
-        (
-            Self { data: top, height: rows, width },
-            Self { data: bottom, height: height - rows, width },
-        )
+        (Self { data: top, height: rows, width }, Self { data: bottom, height: height - rows, width })
     }
 }
 

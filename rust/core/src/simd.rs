@@ -1,6 +1,6 @@
 //! Run-time choice of the instruction set.
 //!
-//! A kernel writes one generic body and [`dispatch!`] compiles it twice: for the baseline of the platform and for AVX2. Both
+//! A kernel writes one generic body and [`dispatch!`](crate::dispatch) compiles it twice: for the baseline of the platform and for AVX2. Both
 //! copies do the same IEEE operations in the same order a pixel (no fused multiply-add, no lane-dependent association), so
 //! the bytes do not depend on the machine. `KARARASTER_SIMD=baseline` forces the baseline copy (used by the tests).
 

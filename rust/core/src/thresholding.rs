@@ -23,9 +23,7 @@ pub fn fdr_threshold(values: &mut [f32], q: f64) -> Result<f32> {
     values.sort_unstable_by(|a, b| key(*b).total_cmp(&key(*a)));
     let tests = values.iter().take_while(|v| !v.is_nan()).count();
     let step = q / tests as f64;
-    let last = (0..tests)
-        .rev()
-        .find(|&i| probability(f64::from(values[i])) <= step * (i + 1) as f64);
+    let last = (0..tests).rev().find(|&i| probability(f64::from(values[i])) <= step * (i + 1) as f64);
     Ok(last.map_or(f32::INFINITY, |i| values[i]))
 }
 
@@ -71,17 +69,9 @@ fn probability(v: f64) -> f64 {
 }
 
 fn check_rate(q: f64) -> Result<()> {
-    if q > 0.0 && q < 1.0 {
-        Ok(())
-    } else {
-        Err(Error::parameter("q", q, "a rate between 0 and 1"))
-    }
+    if q > 0.0 && q < 1.0 { Ok(()) } else { Err(Error::parameter("q", q, "a rate between 0 and 1")) }
 }
 
 fn check_bins(counts: &[u64]) -> Result<()> {
-    if counts.len() == BINS {
-        Ok(())
-    } else {
-        Err(Error::shape("counts", counts.len(), BINS))
-    }
+    if counts.len() == BINS { Ok(()) } else { Err(Error::shape("counts", counts.len(), BINS)) }
 }

@@ -45,12 +45,7 @@ pub struct Frame {
 impl Frame {
     /// Shrinking windows that need one valid sample.
     pub fn new(placement: Placement, window: Window) -> Self {
-        Self {
-            placement,
-            window,
-            border: Border::Shrink,
-            min_valid: 1,
-        }
+        Self { placement, window, border: Border::Shrink, min_valid: 1 }
     }
 
     fn check(&self, src: (usize, usize), dst: (usize, usize)) -> Result<()> {
@@ -138,13 +133,8 @@ fn filter_part<T: Real, O: Op<T>>(
     out: &mut RasterMut<'_, T>,
     ring: &mut Ring<T, O::Acc>,
 ) {
-    let Placement {
-        origin_row, top, ..
-    } = part.frame.placement;
-    let (size, half) = (
-        part.frame.window.y as isize,
-        (part.frame.window.y / 2) as isize,
-    );
+    let Placement { origin_row, top, .. } = part.frame.placement;
+    let (size, half) = (part.frame.window.y as isize, (part.frame.window.y / 2) as isize);
     let absolute = |row: usize| (origin_row + top + row) as isize;
     let mut next = absolute(rows.start) - half;
     ring.begin(part);
@@ -158,12 +148,8 @@ fn filter_part<T: Real, O: Op<T>>(
             ring.fill::<O>(part, next);
             next += 1;
         }
-        let group = Group {
-            block: first.div_euclid(size),
-            offsets: offset..offset + count,
-            row,
-            out_row: row - rows.start,
-        };
+        let group =
+            Group { block: first.div_euclid(size), offsets: offset..offset + count, row, out_row: row - rows.start };
         emit_group(part, op, &group, ring, out);
         row += count;
     }

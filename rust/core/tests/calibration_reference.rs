@@ -24,15 +24,9 @@ impl Table {
         let vectors = sizes.iter().enumerate().map(|(i, &n)| {
             let node = |k: usize, random: &mut Random| {
                 let pixel = (k as f64 + 0.9 * random.unit()) * width as f64 / n as f64;
-                (
-                    if i % 2 == 0 { pixel.floor() } else { pixel },
-                    mean * (0.8 + 0.4 * random.unit()),
-                )
+                (if i % 2 == 0 { pixel.floor() } else { pixel }, mean * (0.8 + 0.4 * random.unit()))
             };
-            (
-                step * i as f64 - 2.0,
-                (0..n).map(|k| node(k, &mut random)).collect(),
-            )
+            (step * i as f64 - 2.0, (0..n).map(|k| node(k, &mut random)).collect())
         });
         Self(vectors.collect())
     }
@@ -52,11 +46,7 @@ impl Table {
 
     /// Each vector in range on its own nodes, then in azimuth; held outside.
     fn at(&self, line: f64, pixel: f64) -> f64 {
-        let column: Vec<(f64, f64)> = self
-            .0
-            .iter()
-            .map(|(l, nodes)| (*l, linear(nodes, pixel)))
-            .collect();
+        let column: Vec<(f64, f64)> = self.0.iter().map(|(l, nodes)| (*l, linear(nodes, pixel))).collect();
         linear(&column, line)
     }
 }
@@ -67,9 +57,7 @@ fn linear(nodes: &[(f64, f64)], x: f64) -> f64 {
         return first.1;
     }
     let pair = nodes.windows(2).find(|w| x < w[1].0);
-    pair.map_or(last.1, |w| {
-        w[0].1 + (w[1].1 - w[0].1) * (x - w[0].0) / (w[1].0 - w[0].0)
-    })
+    pair.map_or(last.1, |w| w[0].1 + (w[1].1 - w[0].1) * (x - w[0].0) / (w[1].0 - w[0].0))
 }
 
 /// An azimuth block: its six limits and its nodes.
@@ -77,10 +65,7 @@ type Block = ([i64; 6], Vec<(f64, f64)>);
 
 fn blocks() -> Vec<Block> {
     vec![
-        (
-            [3, 60, 0, 40, 0, 2],
-            vec![(0.0, 1.0), (30.0, 1.3), (70.0, 0.9)],
-        ),
+        ([3, 60, 0, 40, 0, 2], vec![(0.0, 1.0), (30.0, 1.3), (70.0, 0.9)]),
         ([0, 90, 41, 77, 1, 4], vec![(5.0, 0.8)]),
         ([50, 130, 30, 120, 2, 3], vec![(40.0, 1.1), (140.0, 0.7)]),
     ]
@@ -119,46 +104,22 @@ impl Product {
         });
         let gain = Table::random(seed + 1, sizes, 500.0, height, width);
         let range = Table::random(seed + 2, &[5, 1, 7, 3], 800.0, height, width);
-        Self {
-            dn: dn.collect(),
-            height,
-            width,
-            gain,
-            range,
-            blocks,
-        }
+        Self { dn: dn.collect(), height, width, gain, range, blocks }
     }
 
-    fn calibrated(
-        &self,
-        negative: Negative,
-        rows: (usize, usize),
-        cols: (usize, usize),
-        threads: usize,
-    ) -> Vec<f32> {
+    fn calibrated(&self, negative: Negative, rows: (usize, usize), cols: (usize, usize), threads: usize) -> Vec<f32> {
         let (gain, range) = (self.gain.padded(), self.range.padded());
         let limits: Vec<i64> = self.blocks.iter().flat_map(|b| b.0).collect();
         let most = self.blocks.iter().map(|b| b.1.len()).max().unwrap_or(0);
         let nodes = |pick: fn(&(f64, f64)) -> f64| -> Vec<f64> {
-            let row = |b: &Block| {
-                b.1.iter()
-                    .map(pick)
-                    .chain(std::iter::repeat_n(NAN, most - b.1.len()))
-                    .collect::<Vec<_>>()
-            };
+            let row =
+                |b: &Block| b.1.iter().map(pick).chain(std::iter::repeat_n(NAN, most - b.1.len())).collect::<Vec<_>>();
             self.blocks.iter().flat_map(row).collect()
         };
         let (lines, values) = (nodes(|n| n.0), nodes(|n| n.1));
-        let noise = Noise::new(
-            Lut::new(&range.0, &range.1, &range.2).unwrap(),
-            &limits,
-            &lines,
-            &values,
-        )
-        .unwrap();
-        let cut: Vec<u16> = (rows.0..rows.1)
-            .flat_map(|r| self.dn[r * self.width + cols.0..r * self.width + cols.1].to_vec())
-            .collect();
+        let noise = Noise::new(Lut::new(&range.0, &range.1, &range.2).unwrap(), &limits, &lines, &values).unwrap();
+        let cut: Vec<u16> =
+            (rows.0..rows.1).flat_map(|r| self.dn[r * self.width + cols.0..r * self.width + cols.1].to_vec()).collect();
         let (height, width) = (rows.1 - rows.0, cols.1 - cols.0);
         let mut out = vec![0.0; cut.len()];
         calibrate(
@@ -208,25 +169,11 @@ fn calibration_follows_its_formula() {
 
 #[test]
 fn golden_value_of_the_calibration() {
-    let lut = Lut::new(
-        &[0.0, 100.0],
-        &[0.0, 40.0, 0.0, 40.0],
-        &[500.0, 520.0, 540.0, 580.0],
-    )
-    .unwrap();
+    let lut = Lut::new(&[0.0, 100.0], &[0.0, 40.0, 0.0, 40.0], &[500.0, 520.0, 540.0, 580.0]).unwrap();
     let mut out = [0.0];
     let dn = Raster::new("dn", &[100], 1, 1).unwrap();
     let dst = RasterMut::new("dst", &mut out, 1, 1).unwrap();
-    calibrate(
-        dn,
-        (25, 10),
-        &lut,
-        None,
-        Negative::Keep,
-        dst,
-        &Run::threads(1),
-    )
-    .unwrap();
+    calibrate(dn, (25, 10), &lut, None, Negative::Keep, dst, &Run::threads(1)).unwrap();
     assert!((f64::from(out[0]) / 0.03752147224876736 - 1.0).abs() < 3e-7);
 }
 
@@ -234,17 +181,12 @@ fn golden_value_of_the_calibration() {
 fn negative_power_is_treated_as_asked() {
     let product = Product::new(7, &[4, 4], blocks());
     let keep = product.whole(Negative::Keep);
-    let (zero, nan, snap) = (
-        product.whole(Negative::Zero),
-        product.whole(Negative::Nan),
-        product.whole(Negative::Snap),
-    );
+    let (zero, nan, snap) =
+        (product.whole(Negative::Zero), product.whole(Negative::Nan), product.whole(Negative::Snap));
     assert!(keep.iter().any(|&x| x < 0.0));
     for (i, &x) in keep.iter().enumerate().filter(|(_, x)| !x.is_nan()) {
         if x < 0.0 {
-            let gain = product
-                .gain
-                .at((i / product.width) as f64, (i % product.width) as f64);
+            let gain = product.gain.at((i / product.width) as f64, (i % product.width) as f64);
             assert_eq!(zero[i], 0.0);
             assert!(nan[i].is_nan());
             assert!((f64::from(snap[i]) * gain * gain / 1e-5 - 1.0).abs() < 1e-6);
@@ -259,14 +201,8 @@ fn a_window_of_a_product_gives_the_same_bytes() {
     let bits = |x: &f32| x.to_bits();
     for product in products() {
         let whole = product.whole(Negative::Keep);
-        for (rows, cols) in [
-            ((0, 140), (50, 51)),
-            ((59, 63), (0, 123)),
-            ((137, 138), (29, 122)),
-            ((10, 10), (4, 90)),
-        ] {
-            let want = (rows.0..rows.1)
-                .flat_map(|r| &whole[r * product.width + cols.0..r * product.width + cols.1]);
+        for (rows, cols) in [((0, 140), (50, 51)), ((59, 63), (0, 123)), ((137, 138), (29, 122)), ((10, 10), (4, 90))] {
+            let want = (rows.0..rows.1).flat_map(|r| &whole[r * product.width + cols.0..r * product.width + cols.1]);
             let want: Vec<u32> = want.map(bits).collect();
             for threads in [1, 2, 7] {
                 let got = product.calibrated(Negative::Keep, rows, cols, threads);
@@ -283,39 +219,19 @@ fn malformed_tables_are_refused() {
         _ => "accepted",
     };
     assert_eq!(name(Lut::new(&[], &[], &[])), "lines");
-    assert_eq!(
-        name(Lut::new(&[1.0, 1.0], &[0.0, 0.0], &[1.0, 1.0])),
-        "lines"
-    );
-    assert_eq!(
-        name(Lut::new(&[0.0, 1.0], &[0.0, 1.0, 2.0], &[1.0; 3])),
-        "pixels"
-    );
+    assert_eq!(name(Lut::new(&[1.0, 1.0], &[0.0, 0.0], &[1.0, 1.0])), "lines");
+    assert_eq!(name(Lut::new(&[0.0, 1.0], &[0.0, 1.0, 2.0], &[1.0; 3])), "pixels");
     assert_eq!(name(Lut::new(&[0.0], &[NAN, 1.0], &[1.0; 2])), "pixels");
     assert_eq!(name(Lut::new(&[0.0], &[0.0, 1.0], &[1.0])), "values");
     assert_eq!(name(Lut::new(&[0.0], &[0.0, 1.0], &[1.0, NAN])), "values");
     assert_eq!(name(Lut::new(&[0.0], &[0.0, NAN], &[1.0, NAN])), "accepted");
     let lut = Lut::new(&[0.0], &[0.0], &[1.0]).unwrap();
-    for blocks in [
-        [0, 9, 0, 9, 0, 2],
-        [0, 9, 0, 9, 0, 0],
-        [-1, 9, 0, 9, 0, 1],
-        [0, i64::MAX, 0, 9, 0, 1],
-    ] {
-        assert!(matches!(
-            Noise::new(lut, &blocks, &[0.0], &[1.0]),
-            Err(Error::Parameter { name: "blocks", .. })
-        ));
+    for blocks in [[0, 9, 0, 9, 0, 2], [0, 9, 0, 9, 0, 0], [-1, 9, 0, 9, 0, 1], [0, i64::MAX, 0, 9, 0, 1]] {
+        assert!(matches!(Noise::new(lut, &blocks, &[0.0], &[1.0]), Err(Error::Parameter { name: "blocks", .. })));
     }
-    assert!(matches!(
-        Noise::new(lut, &[0; 7], &[0.0], &[1.0]),
-        Err(Error::Shape { name: "blocks", .. })
-    ));
+    assert!(matches!(Noise::new(lut, &[0; 7], &[0.0], &[1.0]), Err(Error::Shape { name: "blocks", .. })));
     assert!(matches!(
         Noise::new(lut, &[0, 9, 0, 9, 0, 1], &[NAN], &[1.0]),
-        Err(Error::Parameter {
-            name: "az_lines",
-            ..
-        })
+        Err(Error::Parameter { name: "az_lines", .. })
     ));
 }

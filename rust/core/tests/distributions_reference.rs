@@ -2,25 +2,17 @@
 #![allow(clippy::approx_constant)]
 
 use kararaster_core::distributions::{
-    Beta, ln_gamma, ln_gamma_upper, ln_p_student, ln_sf_chi2_even, ln_sf_f, ln_sf_normal,
-    normal_isf_from_ln_p,
+    Beta, ln_gamma, ln_gamma_upper, ln_p_student, ln_sf_chi2_even, ln_sf_f, ln_sf_normal, normal_isf_from_ln_p,
 };
 
 fn near(got: f64, want: f64, what: &str) {
-    assert!(
-        (got - want).abs() <= 1e-12 * want.abs(),
-        "{what}: got {got:e}, want {want:e}"
-    );
+    assert!((got - want).abs() <= 1e-12 * want.abs(), "{what}: got {got:e}, want {want:e}");
 }
 
 #[test]
 fn chi_square_tails_are_those_of_scipy() {
     for [x, k, want] in CHI2 {
-        near(
-            ln_sf_chi2_even(x, k as usize),
-            want,
-            &format!("chi2 {x} {k}"),
-        );
+        near(ln_sf_chi2_even(x, k as usize), want, &format!("chi2 {x} {k}"));
     }
 }
 
@@ -64,11 +56,7 @@ fn normal_scores_are_those_of_scipy() {
         near(normal_isf_from_ln_p(ln_p), want, &format!("isf {ln_p}"));
     }
     // 1 - p = 1e-17 is not lost although p rounds to 1.
-    near(
-        normal_isf_from_ln_p(-1e-17),
-        -8.493793224109599,
-        "isf just below p = 1",
-    );
+    near(normal_isf_from_ln_p(-1e-17), -8.493793224109599, "isf just below p = 1");
     assert_eq!(normal_isf_from_ln_p(0.0), f64::NEG_INFINITY);
     assert_eq!(normal_isf_from_ln_p(f64::NEG_INFINITY), f64::INFINITY);
     assert!(normal_isf_from_ln_p(f64::NAN).is_nan());
@@ -79,17 +67,9 @@ fn tails_and_complements_add_up_to_one() {
     for odds in [1e-9, 1e-3, 0.2, 1.0, 3.0, 1e4] {
         for (a, b) in [(0.5, 4.0), (4.4, 4.4), (22.0, 132.0), (300.0, 2.0)] {
             let (lower, upper) = Beta::new(a, b).ln_tails(odds);
-            near(
-                lower.exp() + upper.exp(),
-                1.0,
-                &format!("I({a}, {b}) at {odds}"),
-            );
+            near(lower.exp() + upper.exp(), 1.0, &format!("I({a}, {b}) at {odds}"));
             let (mirrored, _) = Beta::new(b, a).ln_tails(1.0 / odds);
-            near(
-                mirrored,
-                upper,
-                &format!("symmetry of I({a}, {b}) at {odds}"),
-            );
+            near(mirrored, upper, &format!("symmetry of I({a}, {b}) at {odds}"));
         }
     }
 }
@@ -99,19 +79,12 @@ fn tails_stay_finite_far_out() {
     assert!(ln_sf_f(1e12, 1.0, 300.0) < -1000.0 && ln_sf_f(1e12, 1.0, 300.0).is_finite());
     assert!(ln_sf_chi2_even(1e9, 200).is_finite());
     // Half the square dominates: ln P(Z > 1e4) = -5e7 - ln(1e4) - ln(2 pi)/2 + ...
-    near(
-        ln_sf_normal(1e4),
-        -5e7 - 1e4_f64.ln() - 0.918_938_533_204_672_7 - 1e-8,
-        "normal 1e4",
-    );
+    near(ln_sf_normal(1e4), -5e7 - 1e4_f64.ln() - 0.918_938_533_204_672_7 - 1e-8, "normal 1e4");
 }
 
 /// `scipy.special.ndtri_exp`, sign changed.
-const FAR_ISF: [(f64, f64); 3] = [
-    (-800.0, 39.88469483825668),
-    (-10000.0, 141.37983987312978),
-    (-1000000.0, 1414.2077829917034),
-];
+const FAR_ISF: [(f64, f64); 3] =
+    [(-800.0, 39.88469483825668), (-10000.0, 141.37983987312978), (-1000000.0, 1414.2077829917034)];
 
 const CHI2: [[f64; 3]; 21] = [
     [3.0, 1.0, -1.5],

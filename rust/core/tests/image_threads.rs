@@ -23,44 +23,20 @@ fn bits(kernel: impl FnOnce(RasterMut<'_, f32>) -> Result<(), Error>) -> Vec<u32
     let mut out = vec![0.0; HEIGHT * WIDTH];
     kernel(RasterMut::new("dst", &mut out, HEIGHT, WIDTH).unwrap()).unwrap();
     // All NaN are one value: their payload is not part of a result.
-    out.iter()
-        .map(|x| {
-            if x.is_nan() {
-                f32::NAN.to_bits()
-            } else {
-                x.to_bits()
-            }
-        })
-        .collect()
+    out.iter().map(|x| if x.is_nan() { f32::NAN.to_bits() } else { x.to_bits() }).collect()
 }
 
 fn windowed(threads: usize) -> Vec<u32> {
     let run = Run::threads(threads);
     let mut all = Vec::new();
-    for (window, defect) in [
-        (1, Defect::None),
-        (7, Defect::Ships),
-        (7, Defect::Holes),
-        (15, Defect::Holes),
-        (31, Defect::None),
-    ] {
-        let src: Vec<f32> = image(HEIGHT, WIDTH, 9, defect)
-            .iter()
-            .map(|&x| x as f32)
-            .collect();
+    for (window, defect) in
+        [(1, Defect::None), (7, Defect::Ships), (7, Defect::Holes), (15, Defect::Holes), (31, Defect::None)]
+    {
+        let src: Vec<f32> = image(HEIGHT, WIDTH, 9, defect).iter().map(|&x| x as f32).collect();
         let src = Raster::new("src", &src, HEIGHT, WIDTH).unwrap();
-        let placement = Placement {
-            origin_row: 13,
-            ..Placement::default()
-        };
+        let placement = Placement { origin_row: 13, ..Placement::default() };
         let shrink = Frame::new(placement, Window::new(window, window).unwrap());
-        for frame in [
-            shrink,
-            Frame {
-                border: Border::Replicate,
-                ..shrink
-            },
-        ] {
+        for frame in [shrink, Frame { border: Border::Replicate, ..shrink }] {
             all.extend(bits(|dst| boxcar(src, dst, &frame, &run)));
             all.extend(bits(|dst| lee(src, dst, &frame, 4.4, &run)));
             all.extend(bits(|dst| enl(src, dst, &frame, &run)));
@@ -71,43 +47,20 @@ fn windowed(threads: usize) -> Vec<u32> {
 
 fn pointwise(threads: usize) -> Vec<u32> {
     let run = Run::threads(threads);
-    let power: Vec<f32> = image(HEIGHT, WIDTH, 4, Defect::Holes)
-        .iter()
-        .map(|&x| x as f32)
-        .collect();
+    let power: Vec<f32> = image(HEIGHT, WIDTH, 4, Defect::Holes).iter().map(|&x| x as f32).collect();
     let dn: Vec<u16> = power.iter().map(|&x| (2000.0 * x) as u16).collect();
     let db: Vec<f32> = power.iter().map(|&x| 60.0 * x - 30.0).collect();
     let mut all = bits(|mut dst| to_db(&power, dst.pixels_mut(), &run));
     all.extend(bits(|mut dst| from_db(&db, dst.pixels_mut(), &run)));
-    let scaling = [1e-4, 2e-4].map(|scale| Scaling {
-        scale,
-        offset: -0.1,
-        nodata: None,
-    });
-    all.extend(bits(|mut dst| {
-        normalized_difference(&dn, &dn, [scaling[0]; 2], dst.pixels_mut(), &run)
-    }));
-    all.extend(bits(|mut dst| {
-        normalized_difference(&power, &db, scaling, dst.pixels_mut(), &run)
-    }));
-    let (lines, pixels) = (
-        [0.0, 300.0, 580.0],
-        [0.0, 400.0, 1100.0, 30.0, 500.0, f64::NAN, 0.0, 7.0, 900.0],
-    );
-    let lut = Lut::new(
-        &lines,
-        &pixels,
-        &[500.0, 510.0, 530.0, 520.0, 540.0, 0.0, 490.0, 480.0, 505.0],
-    )
-    .unwrap();
+    let scaling = [1e-4, 2e-4].map(|scale| Scaling { scale, offset: -0.1, nodata: None });
+    all.extend(bits(|mut dst| normalized_difference(&dn, &dn, [scaling[0]; 2], dst.pixels_mut(), &run)));
+    all.extend(bits(|mut dst| normalized_difference(&power, &db, scaling, dst.pixels_mut(), &run)));
+    let (lines, pixels) = ([0.0, 300.0, 580.0], [0.0, 400.0, 1100.0, 30.0, 500.0, f64::NAN, 0.0, 7.0, 900.0]);
+    let lut = Lut::new(&lines, &pixels, &[500.0, 510.0, 530.0, 520.0, 540.0, 0.0, 490.0, 480.0, 505.0]).unwrap();
     let noise = Noise::new(lut, &[10, 500, 20, 900, 0, 3], &[0.0, 600.0], &[1.0, 1.2]).unwrap();
     let dn = Raster::new("dn", &dn, HEIGHT, WIDTH).unwrap();
-    all.extend(bits(|dst| {
-        calibrate(dn, (3, 5), &lut, None, Negative::Keep, dst, &run)
-    }));
-    all.extend(bits(|dst| {
-        calibrate(dn, (3, 5), &lut, Some(&noise), Negative::Snap, dst, &run)
-    }));
+    all.extend(bits(|dst| calibrate(dn, (3, 5), &lut, None, Negative::Keep, dst, &run)));
+    all.extend(bits(|dst| calibrate(dn, (3, 5), &lut, Some(&noise), Negative::Snap, dst, &run)));
     all
 }
 
@@ -137,19 +90,12 @@ fn instruction_sets_do_not_change_bytes() {
         return;
     }
     let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "instruction_sets_do_not_change_bytes",
-            "--nocapture",
-        ])
+        .args(["--exact", "instruction_sets_do_not_change_bytes", "--nocapture"])
         .env(FORCE, "baseline")
         .output()
         .unwrap();
     let output = String::from_utf8_lossy(&child.stdout);
-    assert!(
-        child.status.success() && output.contains(&own),
-        "wanted {own}, the baseline printed {output}"
-    );
+    assert!(child.status.success() && output.contains(&own), "wanted {own}, the baseline printed {output}");
 }
 
 #[test]

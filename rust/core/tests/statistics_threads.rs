@@ -44,13 +44,7 @@ fn collect(options: &Options, pixels: usize, work: impl FnOnce(ChangeOut<'_>)) -
     Bits((0..pixels).map(row).collect())
 }
 
-fn fused(
-    options: &Options,
-    stack: &[Vec<f32>],
-    groups: &[Group],
-    pixels: usize,
-    threads: usize,
-) -> Bits {
+fn fused(options: &Options, stack: &[Vec<f32>], groups: &[Group], pixels: usize, threads: usize) -> Bits {
     let bands: Vec<&[f32]> = stack.iter().map(Vec::as_slice).collect();
     collect(options, pixels, |out| {
         before_after(options, &bands, groups, pixels, out, &Run::threads(threads)).unwrap();
@@ -58,13 +52,7 @@ fn fused(
 }
 
 /// The same by [`fold`] date by date, [`add_group`] and [`finish`].
-fn stepwise(
-    options: &Options,
-    stack: &[Vec<f32>],
-    groups: &[Group],
-    pixels: usize,
-    threads: usize,
-) -> Bits {
+fn stepwise(options: &Options, stack: &[Vec<f32>], groups: &[Group], pixels: usize, threads: usize) -> Bits {
     let bands: Vec<&[f32]> = stack.iter().map(Vec::as_slice).collect();
     let (run, layout) = (Run::threads(threads), options.layout());
     let mut evidence = vec![0.0; evidence_fields(options) * pixels];
@@ -72,83 +60,41 @@ fn stepwise(
         let state = |dates: &[usize]| {
             let mut state = vec![0.0; layout.fields() * pixels];
             for date in dates {
-                fold(
-                    &bands,
-                    &[*date],
-                    pixels,
-                    options.method.transform(),
-                    layout,
-                    &mut state,
-                    &run,
-                )
-                .unwrap();
+                fold(&bands, &[*date], pixels, options.method.transform(), layout, &mut state, &run).unwrap();
             }
             state
         };
-        add_group(
-            options,
-            &state(&group.pre),
-            &state(&group.post),
-            pixels,
-            &mut evidence,
-            &run,
-        )
-        .unwrap();
+        add_group(options, &state(&group.pre), &state(&group.post), pixels, &mut evidence, &run).unwrap();
     }
-    collect(options, pixels, |out| {
-        finish(options, &evidence, pixels, out, &run).unwrap()
-    })
+    collect(options, pixels, |out| finish(options, &evidence, pixels, out, &run).unwrap())
 }
 
 /// Pixels `range` of every date.
 fn cut(stack: &[Vec<f32>], pixels: usize, range: std::ops::Range<usize>) -> Vec<Vec<f32>> {
-    let dates = |band: &Vec<f32>| {
-        band.chunks(pixels)
-            .flat_map(|date| date[range.clone()].to_vec())
-            .collect()
-    };
+    let dates = |band: &Vec<f32>| band.chunks(pixels).flat_map(|date| date[range.clone()].to_vec()).collect();
     stack.iter().map(dates).collect()
 }
 
 fn simulate(bands: usize, pixels: usize) -> Vec<Vec<f32>> {
     let mut state = 3_u64;
     let mut sample = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         let u = (state >> 40) as f32 / 16_777_216.0;
         if u < 0.02 { f32::NAN } else { u * u + 0.01 }
     };
-    (0..bands)
-        .map(|_| (0..DATES * pixels).map(|_| sample()).collect())
-        .collect()
+    (0..bands).map(|_| (0..DATES * pixels).map(|_| sample()).collect()).collect()
 }
 
 fn all_options(bands: usize) -> Vec<Options> {
-    let methods = [
-        Method::Hotelling,
-        Method::TTest,
-        Method::LogRatio { enl: 4.4 },
-    ];
-    let with = |combine| {
-        methods.map(|method| Options {
-            combine,
-            ..Options::new(method, bands)
-        })
-    };
+    let methods = [Method::Hotelling, Method::TTest, Method::LogRatio { enl: 4.4 }];
+    let with = |combine| methods.map(|method| Options { combine, ..Options::new(method, bands) });
     [with(Combine::Fisher), with(Combine::Stouffer)].concat()
 }
 
 fn groups() -> [Group; 2] {
     [
-        Group {
-            pre: vec![0, 2, 4, 6, 8, 10],
-            post: vec![12, 14, 16],
-        },
-        Group {
-            pre: vec![1, 3, 5, 7],
-            post: vec![9, 11, 13, 15],
-        },
+        Group { pre: vec![0, 2, 4, 6, 8, 10], post: vec![12, 14, 16] },
+        Group { pre: vec![1, 3, 5, 7], post: vec![9, 11, 13, 15] },
     ]
 }
 
@@ -160,11 +106,7 @@ fn threads_do_not_enter() {
         for options in all_options(bands) {
             let one = fused(&options, &stack, &groups(), pixels, 1);
             for threads in [2, 7] {
-                assert_eq!(
-                    one,
-                    fused(&options, &stack, &groups(), pixels, threads),
-                    "{options:?} {threads}"
-                );
+                assert_eq!(one, fused(&options, &stack, &groups(), pixels, threads), "{options:?} {threads}");
             }
         }
     }
@@ -178,11 +120,7 @@ fn the_road_does_not_enter() {
         for options in all_options(bands) {
             let fused = fused(&options, &stack, &groups(), pixels, 1);
             for threads in [1, 3] {
-                assert_eq!(
-                    fused,
-                    stepwise(&options, &stack, &groups(), pixels, threads),
-                    "{options:?}"
-                );
+                assert_eq!(fused, stepwise(&options, &stack, &groups(), pixels, threads), "{options:?}");
             }
         }
     }
@@ -206,15 +144,8 @@ fn the_cut_does_not_enter() {
 #[test]
 fn no_pixels_no_orbits() {
     for options in all_options(2) {
-        assert_eq!(
-            fused(&options, &[vec![], vec![]], &groups(), 0, 2),
-            Bits(Vec::new())
-        );
+        assert_eq!(fused(&options, &[vec![], vec![]], &groups(), 0, 2), Bits(Vec::new()));
         let none = fused(&options, &simulate(2, 5), &[], 5, 1);
-        assert!(
-            none.0
-                .iter()
-                .all(|row| f32::from_bits(row[0]).is_nan() && row[5..] == [0, 0, 0, 0])
-        );
+        assert!(none.0.iter().all(|row| f32::from_bits(row[0]).is_nan() && row[5..] == [0, 0, 0, 0]));
     }
 }

@@ -3,9 +3,7 @@
 
 mod simulation;
 
-use kararaster_core::thresholding::{
-    BINS, BINS_PER_DECADE, fdr_threshold, fdr_threshold_binned, histogram,
-};
+use kararaster_core::thresholding::{BINS, BINS_PER_DECADE, fdr_threshold, fdr_threshold_binned, histogram};
 use simulation::Noise;
 
 #[test]
@@ -21,14 +19,8 @@ fn golden_bh() {
     histogram(&digits, &mut counts).unwrap();
     let binned = fdr_threshold_binned(&counts, 0.05).unwrap();
     assert!(binned > threshold - 1.0 / BINS_PER_DECADE as f32);
-    assert_eq!(
-        reject,
-        digits.iter().map(|v| *v >= binned).collect::<Vec<_>>()
-    );
-    assert_eq!(
-        fdr_threshold(&mut [f32::NAN, 0.1], 0.05).unwrap(),
-        f32::INFINITY
-    );
+    assert_eq!(reject, digits.iter().map(|v| *v >= binned).collect::<Vec<_>>());
+    assert_eq!(fdr_threshold(&mut [f32::NAN, 0.1], 0.05).unwrap(), f32::INFINITY);
     assert_eq!(fdr_threshold(&mut [], 0.05).unwrap(), f32::INFINITY);
 }
 
@@ -57,10 +49,5 @@ fn the_binned_threshold_is_never_below_the_exact_one() {
 
 #[test]
 fn a_rate_outside_its_range_is_named() {
-    assert!(
-        fdr_threshold(&mut [1.0], 1.5)
-            .unwrap_err()
-            .to_string()
-            .starts_with("q: got 1.5")
-    );
+    assert!(fdr_threshold(&mut [1.0], 1.5).unwrap_err().to_string().starts_with("q: got 1.5"));
 }

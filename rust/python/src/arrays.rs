@@ -1,8 +1,10 @@
 //! From NumPy arrays to the core's views. Every refusal names the argument.
 
 use kararaster_core::raster::{Raster, RasterMut};
-use numpy::{Element, PyReadonlyArray, PyReadonlyArrayDyn, PyReadwriteArray, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use numpy::ndarray::Dimension;
+use numpy::{
+    Element, PyReadonlyArray, PyReadonlyArrayDyn, PyReadwriteArray, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 
 use crate::error;
@@ -26,7 +28,11 @@ pub fn slice_mut<'a, T: Element, D: Dimension>(
 }
 
 /// Rows and columns of a 2-D array.
-pub fn shape2<D: Dimension, T: Element>(py: Python<'_>, name: &str, array: &PyReadonlyArray<'_, T, D>) -> PyResult<(usize, usize)> {
+pub fn shape2<D: Dimension, T: Element>(
+    py: Python<'_>,
+    name: &str,
+    array: &PyReadonlyArray<'_, T, D>,
+) -> PyResult<(usize, usize)> {
     match *array.shape() {
         [height, width] => Ok((height, width)),
         ref other => Err(error::invalid(py, format!("{name}: got shape {other:?}, want rows and columns"))),

@@ -33,12 +33,8 @@ pub fn calibrate(
     let (height, width) = shape2(py, "dn", &dn)?;
     let src = Raster::new("dn", slice(py, "dn", &dn)?, height, width).map_err(core)?;
     let out = RasterMut::new("dst", slice_mut(py, "dst", &mut dst)?, height, width).map_err(core)?;
-    let lut = Lut::new(
-        slice(py, "lut_line", &lut_line)?,
-        slice(py, "lut_pixel", &lut_pixel)?,
-        slice(py, "lut", &lut)?,
-    )
-    .map_err(core)?;
+    let lut = Lut::new(slice(py, "lut_line", &lut_line)?, slice(py, "lut_pixel", &lut_pixel)?, slice(py, "lut", &lut)?)
+        .map_err(core)?;
     let noise = noise.as_ref().map(|arrays| noise_model(py, arrays)).transpose()?;
     enter(py, num_threads, |run| calibration::calibrate(src, origin, &lut, noise.as_ref(), negative, out, run))
 }

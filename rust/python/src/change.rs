@@ -2,7 +2,9 @@
 
 use kararaster_core::change::{self, ChangeOut, Combine, Group, Method, Options};
 use kararaster_core::moments::Sample;
-use numpy::{Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArrayDyn, PyUntypedArrayMethods};
+use numpy::{
+    Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+};
 use pyo3::prelude::*;
 
 use crate::arrays::{Floats, slice, slice_mut};
@@ -28,7 +30,9 @@ impl TestOptions {
             "hotelling" => Method::Hotelling,
             "ttest" => Method::TTest,
             "logratio" => Method::LogRatio { enl: self.enl },
-            other => return Err(error::invalid(py, format!("method: got {other:?}, want hotelling, ttest or logratio"))),
+            other => {
+                return Err(error::invalid(py, format!("method: got {other:?}, want hotelling, ttest or logratio")));
+            }
         };
         let combine = match self.combine.as_str() {
             "fisher" => Combine::Fisher,

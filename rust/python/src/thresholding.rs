@@ -16,7 +16,10 @@ pub fn fdr_threshold(py: Python<'_>, values: PyReadonlyArrayDyn<'_, f32>, q: f64
 
 /// Counts of -log10 p in bins of 1/4096 decade.
 #[pyfunction]
-pub fn fdr_histogram<'py>(py: Python<'py>, values: PyReadonlyArrayDyn<'py, f32>) -> PyResult<Bound<'py, PyArray1<u64>>> {
+pub fn fdr_histogram<'py>(
+    py: Python<'py>,
+    values: PyReadonlyArrayDyn<'py, f32>,
+) -> PyResult<Bound<'py, PyArray1<u64>>> {
     let values = slice(py, "values", &values)?;
     let mut counts = vec![0; thresholding::BINS];
     enter(py, 1, |_| thresholding::histogram(values, &mut counts))?;

@@ -33,51 +33,28 @@ impl Combine {
     pub(super) fn join(self, evidence: &[Field], i: usize) -> Joined {
         let orbits = evidence[ORBITS][i];
         if orbits == 0.0 {
-            return Joined {
-                ln_p: f64::NAN,
-                z: f64::NAN,
-            };
+            return Joined { ln_p: f64::NAN, z: f64::NAN };
         }
         match self {
-            Self::Fisher => Joined {
-                ln_p: ln_sf_chi2_even(-2.0 * evidence[SCORE][i], orbits as usize),
-                z: f64::NAN,
-            },
+            Self::Fisher => Joined { ln_p: ln_sf_chi2_even(-2.0 * evidence[SCORE][i], orbits as usize), z: f64::NAN },
             Self::Stouffer => {
                 let z = evidence[SCORE][i] / evidence[WEIGHT][i].sqrt();
-                Joined {
-                    ln_p: (std::f64::consts::LN_2 + ln_sf_normal(z.abs())).min(0.0),
-                    z,
-                }
+                Joined { ln_p: (std::f64::consts::LN_2 + ln_sf_normal(z.abs())).min(0.0), z }
             }
         }
     }
 }
 
 /// Judge bands that were tested on their own: the one with the smallest p decides, corrected after Sidak.
-pub(super) fn finish_bands(
-    options: &Options,
-    evidence: &[Field],
-    count: usize,
-    verdict: &mut Verdict,
-) {
+pub(super) fn finish_bands(options: &Options, evidence: &[Field], count: usize, verdict: &mut Verdict) {
     let band = |b: usize| &evidence[b * (SHARED + EFFECT)..(b + 1) * (SHARED + EFFECT)];
     for i in 0..count.min(BLOCK) {
-        let joined: [Joined; 2] =
-            std::array::from_fn(|b| options.combine.join(band(b.min(options.bands - 1)), i));
-        let chosen = if options.bands == 2 {
-            choose(joined, [band(0), band(1)], i)
-        } else {
-            0
-        };
+        let joined: [Joined; 2] = std::array::from_fn(|b| options.combine.join(band(b.min(options.bands - 1)), i));
+        let chosen = if options.bands == 2 { choose(joined, [band(0), band(1)], i) } else { 0 };
         let other = joined[1 - chosen].ln_p;
         let corrected = options.bands == 2 && !other.is_nan();
         let unit = band(chosen);
-        verdict.ln_p[i] = if corrected {
-            sidak_of_two(joined[chosen].ln_p)
-        } else {
-            joined[chosen].ln_p
-        };
+        verdict.ln_p[i] = if corrected { sidak_of_two(joined[chosen].ln_p) } else { joined[chosen].ln_p };
         verdict.statistic[i] = statistic(options, joined[chosen], unit, i);
         verdict.direction[i] = sign(verdict.statistic[i]);
         (verdict.n_pre[i], verdict.n_post[i]) = (unit[N_PRE][i], unit[N_POST][i]);

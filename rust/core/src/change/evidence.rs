@@ -34,12 +34,7 @@ pub(super) struct Outcome {
 impl Default for Outcome {
     fn default() -> Self {
         let zero = [0.0; BLOCK];
-        Self {
-            ln_p: zero,
-            sign: zero,
-            weight: zero,
-            effect: zero,
-        }
+        Self { ln_p: zero, sign: zero, weight: zero, effect: zero }
     }
 }
 

@@ -59,13 +59,7 @@ pub fn hotelling(pre: [f64; 8], post: [f64; 8]) -> Hotelling {
 }
 
 /// Test one orbit in a block.
-pub(super) fn test(
-    options: &Options,
-    pre: &[Field],
-    post: &[Field],
-    count: usize,
-    outcome: &mut Outcome,
-) {
+pub(super) fn test(options: &Options, pre: &[Field], post: &[Field], count: usize, outcome: &mut Outcome) {
     if options.bands == 2 {
         test_two(options, pre, post, count, outcome);
     } else {
@@ -74,13 +68,7 @@ pub(super) fn test(
 }
 
 #[inline(always)]
-fn test_two_body(
-    options: &Options,
-    pre: &[Field],
-    post: &[Field],
-    count: usize,
-    outcome: &mut Outcome,
-) {
+fn test_two_body(options: &Options, pre: &[Field], post: &[Field], count: usize, outcome: &mut Outcome) {
     let ([p0, p1, p2, p3, p4, p5, p6, p7], [q0, q1, q2, q3, q4, q5, q6, q7]) = (pre, post) else {
         return;
     };
@@ -114,25 +102,12 @@ fn test_one(options: &Options, pre: &[Field], post: &[Field], count: usize, outc
 }
 
 /// Add the ratio of mean powers of one tested orbit to the votes and magnitudes.
-pub(super) fn add_magnitude(
-    pre: &[Field],
-    post: &[Field],
-    count: usize,
-    outcome: &Outcome,
-    own: &mut [Field],
-) {
+pub(super) fn add_magnitude(pre: &[Field], post: &[Field], count: usize, outcome: &Outcome, own: &mut [Field]) {
     let (votes, magnitudes) = own.split_at_mut(OWN);
     for (b, magnitude) in magnitudes.iter_mut().enumerate() {
         // The power sum of band b follows its mean and m2.
         let power = 3 * b + 3;
-        add_band(
-            [&pre[0], &pre[power]],
-            [&post[0], &post[power]],
-            count,
-            &outcome.ln_p,
-            &mut votes[VOTES],
-            magnitude,
-        );
+        add_band([&pre[0], &pre[power]], [&post[0], &post[power]], count, &outcome.ln_p, &mut votes[VOTES], magnitude);
     }
     for i in 0..count.min(BLOCK) {
         if !outcome.ln_p[i].is_nan() {

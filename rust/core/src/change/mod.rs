@@ -42,10 +42,7 @@ pub enum Method {
 impl Method {
     /// The state that the test reads.
     pub fn layout(self, bands: usize) -> Layout {
-        Layout {
-            bands,
-            joint: self == Self::Hotelling,
-        }
+        Layout { bands, joint: self == Self::Hotelling }
     }
 
     /// What the moments are taken of. (The log-ratio only reads the power sums, whatever the transform.)
@@ -76,23 +73,9 @@ impl Options {
     /// The defaults of `method`: Stouffer for the t-test, Fisher for the others; at least 3 dates before and 2 after, 1 and
     /// 1 for the log-ratio.
     pub fn new(method: Method, bands: usize) -> Self {
-        let (min_pre, min_post) = if matches!(method, Method::LogRatio { .. }) {
-            (1, 1)
-        } else {
-            (3, 2)
-        };
-        let combine = if method == Method::TTest {
-            Combine::Stouffer
-        } else {
-            Combine::Fisher
-        };
-        Self {
-            method,
-            combine,
-            min_pre,
-            min_post,
-            bands,
-        }
+        let (min_pre, min_post) = if matches!(method, Method::LogRatio { .. }) { (1, 1) } else { (3, 2) };
+        let combine = if method == Method::TTest { Combine::Stouffer } else { Combine::Fisher };
+        Self { method, combine, min_pre, min_post, bands }
     }
 
     /// Refuse what no test can work with.
@@ -104,11 +87,9 @@ impl Options {
             }
         }
         match self.method {
-            Method::LogRatio { enl } if !(enl.is_finite() && enl > 0.0) => Err(Error::parameter(
-                "enl",
-                enl,
-                "a finite number of looks above 0",
-            )),
+            Method::LogRatio { enl } if !(enl.is_finite() && enl > 0.0) => {
+                Err(Error::parameter("enl", enl, "a finite number of looks above 0"))
+            }
             _ => Ok(()),
         }
     }
@@ -155,10 +136,7 @@ pub fn add_group(
 ) -> Result<()> {
     options.check()?;
     let count = options.layout().fields();
-    let (pre, post) = (
-        fields("pre", pre, count, pixels)?,
-        fields("post", post, count, pixels)?,
-    );
+    let (pre, post) = (fields("pre", pre, count, pixels)?, fields("post", post, count, pixels)?);
     let evidence = fields_mut("evidence", evidence, evidence_fields(options), pixels)?;
     for_bands(
         run,
@@ -181,13 +159,7 @@ pub fn add_group(
 }
 
 /// Turn the `evidence` of all orbits into maps.
-pub fn finish(
-    options: &Options,
-    evidence: &[f64],
-    pixels: usize,
-    out: ChangeOut<'_>,
-    run: &Run<'_>,
-) -> Result<()> {
+pub fn finish(options: &Options, evidence: &[f64], pixels: usize, out: ChangeOut<'_>, run: &Run<'_>) -> Result<()> {
     options.check()?;
     let evidence = fields("evidence", evidence, evidence_fields(options), pixels)?;
     let sink = Sink::new(out, options.bands, pixels)?;
@@ -271,13 +243,7 @@ impl Scratch {
 
     /// Test one orbit in the first `count` pixels of the block.
     fn add(&mut self, options: &Options, count: usize) {
-        let Self {
-            pre,
-            post,
-            evidence,
-            outcome,
-            ..
-        } = self;
+        let Self { pre, post, evidence, outcome, .. } = self;
         if options.method == Method::Hotelling {
             hotelling::test(options, pre, post, count, outcome);
             evidence::add(options.combine, outcome, &pre[0], &post[0], count, evidence);
@@ -285,10 +251,8 @@ impl Scratch {
             return;
         }
         let size = evidence::SHARED + evidence::EFFECT;
-        for ((pre, post), evidence) in pre
-            .chunks_exact(4)
-            .zip(post.chunks_exact(4))
-            .zip(evidence.chunks_exact_mut(size))
+        for ((pre, post), evidence) in
+            pre.chunks_exact(4).zip(post.chunks_exact(4)).zip(evidence.chunks_exact_mut(size))
         {
             match options.method {
                 Method::LogRatio { enl } => logratio::test(options, enl, pre, post, count, outcome),

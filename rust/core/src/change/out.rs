@@ -86,11 +86,7 @@ impl<'a> Sink<'a> {
     /// Round a verdict into the maps. Counts saturate.
     pub(super) fn write(mut self, verdict: &Verdict) {
         put(&mut self.statistic, &verdict.statistic, |x| x as f32);
-        write_p(
-            &verdict.ln_p,
-            self.p_value.pixels_mut(),
-            self.neg_log10_p.pixels_mut(),
-        );
+        write_p(&verdict.ln_p, self.p_value.pixels_mut(), self.neg_log10_p.pixels_mut());
         for (map, field) in self.magnitude.iter_mut().zip(&verdict.magnitude) {
             put(map, field, |x| x as f32);
         }
@@ -110,11 +106,7 @@ fn put<T>(map: &mut RasterMut<'_, T>, field: &Field, round: impl Fn(f64) -> T) {
 #[inline(always)]
 fn write_p_body(ln_p: &Field, p_value: &mut [f32], neg_log10_p: &mut [f32]) {
     for ((p, digits), &ln_p) in p_value.iter_mut().zip(neg_log10_p).zip(ln_p) {
-        *p = if ln_p.is_nan() {
-            f32::NAN
-        } else {
-            exp(ln_p) as f32
-        };
+        *p = if ln_p.is_nan() { f32::NAN } else { exp(ln_p) as f32 };
         // Subtracted from 0 so that p = 1 gives 0, not -0.
         *digits = ((0.0 - ln_p) * std::f64::consts::LOG10_E) as f32;
     }
@@ -123,20 +115,11 @@ dispatch!(fn write_p = write_p_body(ln_p: &Field, p_value: &mut [f32], neg_log10
 
 impl Split for Sink<'_> {
     fn split_rows(self, rows: usize) -> (Self, Self) {
-        let (statistic, p_value, neg_log10_p) = (
-            self.statistic.split_rows(rows),
-            self.p_value.split_rows(rows),
-            self.neg_log10_p.split_rows(rows),
-        );
-        let (magnitude, direction) = (
-            self.magnitude.split_rows(rows),
-            self.direction.split_rows(rows),
-        );
-        let (n_pre, n_post, n_orbits) = (
-            self.n_pre.split_rows(rows),
-            self.n_post.split_rows(rows),
-            self.n_orbits.split_rows(rows),
-        );
+        let (statistic, p_value, neg_log10_p) =
+            (self.statistic.split_rows(rows), self.p_value.split_rows(rows), self.neg_log10_p.split_rows(rows));
+        let (magnitude, direction) = (self.magnitude.split_rows(rows), self.direction.split_rows(rows));
+        let (n_pre, n_post, n_orbits) =
+            (self.n_pre.split_rows(rows), self.n_post.split_rows(rows), self.n_orbits.split_rows(rows));
         (
             Self {
                 statistic: statistic.0,

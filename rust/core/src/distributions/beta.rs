@@ -82,11 +82,7 @@ pub struct FisherF {
 impl FisherF {
     /// `d1` and `d2` degrees of freedom, not necessarily whole.
     pub fn new(d1: f64, d2: f64) -> Self {
-        Self {
-            d1,
-            d2,
-            beta: Beta::new(0.5 * d1, 0.5 * d2),
-        }
+        Self { d1, d2, beta: Beta::new(0.5 * d1, 0.5 * d2) }
     }
 
     /// Change the degrees of freedom; costs nothing if they stay the same.

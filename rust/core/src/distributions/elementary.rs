@@ -61,11 +61,7 @@ pub fn ln(x: f64) -> f64 {
 #[inline(always)]
 pub fn ln_1p(x: f64) -> f64 {
     let u = 1.0 + x;
-    let lost = if x < 1.0 {
-        x - (u - 1.0)
-    } else {
-        1.0 - (u - x)
-    };
+    let lost = if x < 1.0 { x - (u - 1.0) } else { 1.0 - (u - x) };
     ln(u) + lost / u
 }
 

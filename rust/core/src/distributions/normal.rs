@@ -15,11 +15,7 @@ pub(crate) const FAR_LN_P: f64 = -700.0;
 
 /// The `z` with `ln P(Z > z) = ln_p`, for `ln_p < 0`; `-inf` for 0, `inf` for `-inf`, NaN for NaN.
 pub fn normal_isf_from_ln_p(ln_p: f64) -> f64 {
-    if ln_p < FAR_LN_P {
-        isf_far(ln_p)
-    } else {
-        isf_near(ln_p)
-    }
+    if ln_p < FAR_LN_P { isf_far(ln_p) } else { isf_near(ln_p) }
 }
 
 /// [`normal_isf_from_ln_p`] for `ln_p >= FAR_LN_P`, without branches.
@@ -45,17 +41,9 @@ pub(crate) fn isf_near(ln_p: f64) -> f64 {
     let complement = -ln_p * horner(ln_p, series);
     let ln_tail = if upper { ln_p } else { ln(complement) };
     let r = (-ln_tail).sqrt();
-    let tail = if r <= 5.0 {
-        tail_near(r - 1.6)
-    } else {
-        tail_far(r - 5.0)
-    };
+    let tail = if r <= 5.0 { tail_near(r - 1.6) } else { tail_far(r - 5.0) };
     let tail = if upper { tail } else { -tail };
-    let z = if q.abs() <= 0.425 {
-        q * centre(0.180_625 - q * q)
-    } else {
-        tail
-    };
+    let z = if q.abs() <= 0.425 { q * centre(0.180_625 - q * q) } else { tail };
     if ln_p < 0.0 {
         z
     } else if ln_p == 0.0 {

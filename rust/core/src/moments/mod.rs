@@ -64,23 +64,16 @@ pub fn fold<T: Sample>(
     stack.check_dates(dates)?;
     let state = fields_mut("state", state, layout.fields(), pixels)?;
     let scratch = || vec![[0.0; BLOCK]; layout.fields()];
-    for_bands(
-        run,
-        pixels,
-        BLOCK,
-        state,
-        scratch,
-        |range, mut state, block| {
-            for (field, from) in block.iter_mut().zip(&mut state) {
-                field[..range.len()].copy_from_slice(from.pixels_mut());
-            }
-            stack.fold_block(dates, range, block);
-            for (field, into) in block.iter().zip(&mut state) {
-                let into = into.pixels_mut();
-                into.copy_from_slice(&field[..into.len()]);
-            }
-        },
-    )
+    for_bands(run, pixels, BLOCK, state, scratch, |range, mut state, block| {
+        for (field, from) in block.iter_mut().zip(&mut state) {
+            field[..range.len()].copy_from_slice(from.pixels_mut());
+        }
+        stack.fold_block(dates, range, block);
+        for (field, into) in block.iter().zip(&mut state) {
+            let into = into.pixels_mut();
+            into.copy_from_slice(&field[..into.len()]);
+        }
+    })
 }
 
 /// Field-major numbers as one column image a field, ready to be cut by pixels.
@@ -109,20 +102,14 @@ pub(crate) fn fields<'a, T>(
     pixels: usize,
 ) -> Result<Vec<Raster<'a, T>>> {
     check_fields(name, data.len(), fields, pixels)?;
-    (0..fields)
-        .map(|i| Raster::new(name, &data[i * pixels..(i + 1) * pixels], pixels, 1))
-        .collect()
+    (0..fields).map(|i| Raster::new(name, &data[i * pixels..(i + 1) * pixels], pixels, 1)).collect()
 }
 
 fn check_fields(name: &'static str, len: usize, fields: usize, pixels: usize) -> Result<()> {
     if fields.checked_mul(pixels) == Some(len) {
         Ok(())
     } else {
-        Err(Error::shape(
-            name,
-            format!("{len} numbers"),
-            format!("{fields} fields x {pixels} pixels"),
-        ))
+        Err(Error::shape(name, format!("{len} numbers"), format!("{fields} fields x {pixels} pixels")))
     }
 }
 
@@ -136,26 +123,13 @@ pub(crate) struct Stack<'a, T> {
 
 impl<'a, T: Sample> Stack<'a, T> {
     /// Check bands and layout against each other.
-    pub(crate) fn new(
-        bands: &'a [&'a [T]],
-        pixels: usize,
-        transform: Transform,
-        layout: Layout,
-    ) -> Result<Self> {
+    pub(crate) fn new(bands: &'a [&'a [T]], pixels: usize, transform: Transform, layout: Layout) -> Result<Self> {
         layout.check()?;
         if bands.len() != layout.bands {
-            return Err(Error::shape(
-                "bands",
-                format!("{} arrays", bands.len()),
-                format!("{} arrays", layout.bands),
-            ));
+            return Err(Error::shape("bands", format!("{} arrays", bands.len()), format!("{} arrays", layout.bands)));
         }
         for band in bands {
-            let whole = if pixels == 0 {
-                band.is_empty()
-            } else {
-                band.len() % pixels == 0
-            };
+            let whole = if pixels == 0 { band.is_empty() } else { band.len() % pixels == 0 };
             if !whole || band.len() != bands[0].len() {
                 return Err(Error::shape(
                     "bands",
@@ -164,26 +138,14 @@ impl<'a, T: Sample> Stack<'a, T> {
                 ));
             }
         }
-        Ok(Self {
-            bands,
-            pixels,
-            transform,
-            layout,
-        })
+        Ok(Self { bands, pixels, transform, layout })
     }
 
     /// Refuse dates outside the stack. Without pixels there is nothing to read, and any date will do.
     pub(crate) fn check_dates(&self, dates: &[usize]) -> Result<()> {
-        let count = self.bands[0]
-            .len()
-            .checked_div(self.pixels)
-            .unwrap_or(usize::MAX);
+        let count = self.bands[0].len().checked_div(self.pixels).unwrap_or(usize::MAX);
         match dates.iter().find(|&&date| date >= count) {
-            Some(date) => Err(Error::parameter(
-                "dates",
-                date,
-                format!("indices below {count}"),
-            )),
+            Some(date) => Err(Error::parameter("dates", date, format!("indices below {count}"))),
             None => Ok(()),
         }
     }
@@ -192,12 +154,7 @@ impl<'a, T: Sample> Stack<'a, T> {
     pub(crate) fn fold_block(&self, dates: &[usize], range: Range<usize>, state: &mut [Field]) {
         let date_of = |band: &'a [T], date: usize| &band[date * self.pixels..][range.clone()];
         if let (true, [a, b]) = (self.layout.joint, self.bands) {
-            self.fold_two(
-                dates,
-                |date| (date_of(a, date), date_of(b, date)),
-                range.len(),
-                state,
-            );
+            self.fold_two(dates, |date| (date_of(a, date), date_of(b, date)), range.len(), state);
             return;
         }
         for (band, state) in self.bands.iter().zip(state.chunks_exact_mut(4)) {
@@ -205,13 +162,7 @@ impl<'a, T: Sample> Stack<'a, T> {
         }
     }
 
-    fn fold_one(
-        &self,
-        dates: &[usize],
-        of: impl Fn(usize) -> &'a [T],
-        count: usize,
-        state: &mut [Field],
-    ) {
+    fn fold_one(&self, dates: &[usize], of: impl Fn(usize) -> &'a [T], count: usize, state: &mut [Field]) {
         let mut y = [0.0; BLOCK];
         let mut shared = Count::of(&state[0][..count]);
         for &date in dates {
@@ -224,19 +175,12 @@ impl<'a, T: Sample> Stack<'a, T> {
         }
     }
 
-    fn fold_two(
-        &self,
-        dates: &[usize],
-        of: impl Fn(usize) -> (&'a [T], &'a [T]),
-        count: usize,
-        state: &mut [Field],
-    ) {
+    fn fold_two(&self, dates: &[usize], of: impl Fn(usize) -> (&'a [T], &'a [T]), count: usize, state: &mut [Field]) {
         let (mut y_a, mut y_b) = ([0.0; BLOCK], [0.0; BLOCK]);
         let mut shared = Count::of(&state[0][..count]);
         for &date in dates {
             let (a, b) = of(date);
-            let full = transform::apply(self.transform, a, &mut y_a)
-                & transform::apply(self.transform, b, &mut y_b);
+            let full = transform::apply(self.transform, a, &mut y_a) & transform::apply(self.transform, b, &mut y_b);
             match shared.next(full) {
                 Some(n) => step_two_full(a, b, &y_a, &y_b, n, state),
                 None => step_two(a, b, &y_a, &y_b, state),
@@ -250,11 +194,7 @@ struct Count(Option<f64>);
 
 impl Count {
     fn of(n: &[f64]) -> Self {
-        Self(
-            n.first()
-                .copied()
-                .filter(|first| n.iter().all(|x| x == first)),
-        )
+        Self(n.first().copied().filter(|first| n.iter().all(|x| x == first)))
     }
 
     /// The count after one more date, if that date is wholly valid and all pixels still share it.
@@ -292,29 +232,14 @@ fn step_one_body<T: Sample>(x: &[T], y: &Field, state: &mut [Field]) {
         let centre = mean[i] + delta * (1.0 / count);
         n[i] = if valid { count } else { n[i] };
         mean[i] = if valid { centre } else { mean[i] };
-        m2[i] = if valid {
-            m2[i] + delta * (y[i] - centre)
-        } else {
-            m2[i]
-        };
-        power[i] = if valid {
-            power[i] + x.to_f64()
-        } else {
-            power[i]
-        };
+        m2[i] = if valid { m2[i] + delta * (y[i] - centre) } else { m2[i] };
+        power[i] = if valid { power[i] + x.to_f64() } else { power[i] };
     }
 }
 dispatch!(fn step_one = step_one_body[T: Sample](x: &[T], y: &Field, state: &mut [Field]));
 
 #[inline(always)]
-fn step_two_full_body<T: Sample>(
-    a: &[T],
-    b: &[T],
-    y_a: &Field,
-    y_b: &Field,
-    count: f64,
-    state: &mut [Field],
-) {
+fn step_two_full_body<T: Sample>(a: &[T], b: &[T], y_a: &Field, y_b: &Field, count: f64, state: &mut [Field]) {
     let [n, mean_a, m2_a, power_a, mean_b, m2_b, power_b, cross] = state else {
         return;
     };
@@ -350,31 +275,11 @@ fn step_two_body<T: Sample>(a: &[T], b: &[T], y_a: &Field, y_b: &Field, state: &
         n[i] = if valid { count } else { n[i] };
         mean_a[i] = if valid { centre_a } else { mean_a[i] };
         mean_b[i] = if valid { centre_b } else { mean_b[i] };
-        m2_a[i] = if valid {
-            m2_a[i] + delta_a * (y_a[i] - centre_a)
-        } else {
-            m2_a[i]
-        };
-        m2_b[i] = if valid {
-            m2_b[i] + delta_b * rest_b
-        } else {
-            m2_b[i]
-        };
-        cross[i] = if valid {
-            cross[i] + delta_a * rest_b
-        } else {
-            cross[i]
-        };
-        power_a[i] = if valid {
-            power_a[i] + a.to_f64()
-        } else {
-            power_a[i]
-        };
-        power_b[i] = if valid {
-            power_b[i] + b.to_f64()
-        } else {
-            power_b[i]
-        };
+        m2_a[i] = if valid { m2_a[i] + delta_a * (y_a[i] - centre_a) } else { m2_a[i] };
+        m2_b[i] = if valid { m2_b[i] + delta_b * rest_b } else { m2_b[i] };
+        cross[i] = if valid { cross[i] + delta_a * rest_b } else { cross[i] };
+        power_a[i] = if valid { power_a[i] + a.to_f64() } else { power_a[i] };
+        power_b[i] = if valid { power_b[i] + b.to_f64() } else { power_b[i] };
     }
 }
 dispatch!(fn step_two = step_two_body[T: Sample](a: &[T], b: &[T], y_a: &Field, y_b: &Field, state: &mut [Field]));

@@ -97,11 +97,7 @@ fn careful_roots_body(x: &[f32], y: &mut [f64]) -> bool {
     for (y, &x) in y.iter_mut().zip(x) {
         let valid = (x > 0.0) & (x <= f32::MAX);
         let tiny = x < ORDINARY;
-        let lifted = if tiny {
-            x * 18_446_744_073_709_551_616.0
-        } else {
-            x
-        };
+        let lifted = if tiny { x * 18_446_744_073_709_551_616.0 } else { x };
         let root = refined_root(lifted, inverse_root(lifted));
         let root = if tiny { root * (1.0 / 65_536.0) } else { root };
         *y = if valid { root } else { f64::NAN };
@@ -131,17 +127,8 @@ fn logs_body<T: Sample>(x: &[T], y: &mut [f64]) -> bool {
         let valid = (x > 0.0) & (x <= f64::MAX);
         // Subnormal doubles are lifted by 2^54 into the domain of the logarithm.
         let tiny = x < f64::MIN_POSITIVE;
-        let lifted = if tiny {
-            x * 18_014_398_509_481_984.0
-        } else {
-            x
-        };
-        let log = elementary::ln(lifted)
-            - if tiny {
-                54.0 * std::f64::consts::LN_2
-            } else {
-                0.0
-            };
+        let lifted = if tiny { x * 18_014_398_509_481_984.0 } else { x };
+        let log = elementary::ln(lifted) - if tiny { 54.0 * std::f64::consts::LN_2 } else { 0.0 };
         *y = if valid { log } else { f64::NAN };
         all &= valid;
     }

@@ -18,11 +18,6 @@ impl<T: Real> Op<T> for Mean {
 }
 
 /// Mean of the valid samples of the window around every pixel.
-pub fn boxcar<T: Real>(
-    src: Raster<'_, T>,
-    dst: RasterMut<'_, T>,
-    frame: &Frame,
-    run: &Run<'_>,
-) -> Result<()> {
+pub fn boxcar<T: Real>(src: Raster<'_, T>, dst: RasterMut<'_, T>, frame: &Frame, run: &Run<'_>) -> Result<()> {
     filter(src, dst, frame, &Mean, run)
 }

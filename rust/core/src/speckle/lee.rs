@@ -21,30 +21,16 @@ impl<T: Real> Op<T> for Lee<T> {
         let speckle = self.speckle * mean * mean;
         let filtered = centre + speckle / variance * (mean - centre);
         let filtered = if speckle < variance { filtered } else { mean };
-        if mean > T::from_f64(0.0) {
-            filtered
-        } else {
-            mean
-        }
+        if mean > T::from_f64(0.0) { filtered } else { mean }
     }
 }
 
 /// Lee filter of intensity with `enl` looks.
 ///
 /// Where the window is no more variable than speckle (or constant, or its mean not positive) the result is the mean.
-pub fn lee<T: Real>(
-    src: Raster<'_, T>,
-    dst: RasterMut<'_, T>,
-    frame: &Frame,
-    enl: f64,
-    run: &Run<'_>,
-) -> Result<()> {
+pub fn lee<T: Real>(src: Raster<'_, T>, dst: RasterMut<'_, T>, frame: &Frame, enl: f64, run: &Run<'_>) -> Result<()> {
     if !(enl.is_finite() && enl > 0.0) {
-        return Err(Error::parameter(
-            "enl",
-            enl,
-            "a finite number of looks > 0, such as 4.4",
-        ));
+        return Err(Error::parameter("enl", enl, "a finite number of looks > 0, such as 4.4"));
     }
     let speckle = T::from_f64(1.0 / enl);
     filter(src, dst, frame, &Lee { speckle }, run)

@@ -33,11 +33,7 @@ pub(super) fn emit_group<T: Real, O: Op<T>>(
     out: &mut RasterMut<'_, T>,
 ) {
     let (even, odd) = ring.rows.split_at(part.frame.window.y);
-    let (old, new) = if group.block % 2 == 0 {
-        (even, odd)
-    } else {
-        (odd, even)
-    };
+    let (old, new) = if group.block % 2 == 0 { (even, odd) } else { (odd, even) };
     let suffix = &mut ring.suffix;
     let holed = |rows: &[RowSums<T>]| rows.iter().any(|r| r.kind == RowKind::Holed);
     let holed = holed(&old[group.offsets.start..]) || holed(&new[..group.offsets.end - 1]);
@@ -45,16 +41,7 @@ pub(super) fn emit_group<T: Real, O: Op<T>>(
     for (chunk, (inside, &edge)) in chunks.take(part.cols.len().div_ceil(CHUNK)) {
         let first = part.cols.start + chunk * CHUNK;
         let cols = first..(first + CHUNK).min(part.cols.end);
-        let mut columns = Columns {
-            part,
-            group,
-            old,
-            new,
-            suffix,
-            inside,
-            chunk,
-            cols,
-        };
+        let mut columns = Columns { part, group, old, new, suffix, inside, chunk, cols };
         emit_chunk(&mut columns, op, holed || edge, out);
     }
 }
@@ -83,9 +70,7 @@ impl<'a, T: Real, A: Real> Columns<'a, T, A> {
         let half = self.part.frame.window.y / 2;
         let centre = self.part.frame.placement.top + self.group.row + step;
         match self.part.frame.border {
-            Border::Shrink => {
-                (centre + half + 1).min(self.part.src.height()) - centre.saturating_sub(half)
-            }
+            Border::Shrink => (centre + half + 1).min(self.part.src.height()) - centre.saturating_sub(half),
             Border::Replicate => self.part.frame.window.y,
         }
     }
@@ -143,22 +128,12 @@ fn emit_rows<T: Real, O: Op<T>, const COUNTED: bool>(
             continue;
         };
         let upper = (&c.suffix.x[offset], &c.suffix.xx[offset]);
-        let sums = Sums::<O::Acc> {
-            upper,
-            lower: (&x, &xx),
-        };
+        let sums = Sums::<O::Acc> { upper, lower: (&x, &xx) };
         let to = &mut out.row_mut(c.group.out_row + step)[c.cols.clone()];
         let needed = T::from_f64(c.part.frame.min_valid as f64);
         if COUNTED {
             let upper = &c.suffix.count[offset];
-            emit_row(
-                op,
-                &sums,
-                |j| upper[j] + count[j],
-                needed,
-                c.centres(step),
-                to,
-            );
+            emit_row(op, &sums, |j| upper[j] + count[j], needed, c.centres(step), to);
         } else {
             let all = T::from_f64((c.rows_inside(step) * c.part.frame.window.x) as f64);
             emit_row(op, &sums, |_| all, needed, c.centres(step), to);
@@ -198,11 +173,7 @@ fn emit_row<T: Real, O: Op<T>>(
     let (centres, sum, spread) = (&centres[..n], &sum[..n], &spread[..n]);
     for j in 0..n {
         let n = count(j);
-        let spread = if spread[j] > noise * sum[j] * sum[j] {
-            spread[j]
-        } else {
-            zero
-        };
+        let spread = if spread[j] > noise * sum[j] * sum[j] { spread[j] } else { zero };
         let pairs = if n > one { one / (n * (n - one)) } else { zero };
         let y = op.apply(centres[j], sum[j] * (one / n), spread * pairs);
         // Selects, not a conjunction: masks of comparisons stay in their vectors.

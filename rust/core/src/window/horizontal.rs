@@ -60,12 +60,7 @@ impl<T: Real, A: Real> Ring<T, A> {
         let zero = T::from_f64(0.0);
         let chunks = || vec![[zero; CHUNK]; width.div_ceil(CHUNK)];
         let line = || vec![zero; width + window.x];
-        let row = |_| RowSums {
-            kind: RowKind::Outside,
-            x: chunks(),
-            xx: chunks(),
-            count: chunks(),
-        };
+        let row = |_| RowSums { kind: RowKind::Outside, x: chunks(), xx: chunks(), count: chunks() };
         let sums = || vec![[A::from_f64(0.0); CHUNK]; window.y + 1];
         Self {
             rows: (0..2 * window.y).map(row).collect(),
@@ -73,18 +68,10 @@ impl<T: Real, A: Real> Ring<T, A> {
             inside: chunks(),
             edge: vec![false; width.div_ceil(CHUNK)],
             len: 0,
-            taps: Taps {
-                squares: line(),
-                even: line(),
-                odd: line(),
-            },
+            taps: Taps { squares: line(), even: line(), odd: line() },
             padded: line(),
             valid: line(),
-            suffix: Suffix {
-                x: sums(),
-                xx: sums(),
-                count: vec![[zero; CHUNK]; window.y + 1],
-            },
+            suffix: Suffix { x: sums(), xx: sums(), count: vec![[zero; CHUNK]; window.y + 1] },
         }
     }
 
@@ -158,13 +145,7 @@ impl<T: Real> RowSums<T> {
     }
 
     /// Sum `samples` (and their squares) over `window`; whether all sums are finite.
-    fn fill(
-        &mut self,
-        len: usize,
-        window: (usize, bool),
-        samples: &[T],
-        taps: &mut Taps<T>,
-    ) -> bool {
+    fn fill(&mut self, len: usize, window: (usize, bool), samples: &[T], taps: &mut Taps<T>) -> bool {
         let (x, xx) = (self.x.as_flattened_mut(), self.xx.as_flattened_mut());
         let (x, xx) = (&mut x[..len], &mut xx[..len]);
         sum_row(window.0, window.1, samples, x, xx, taps)
@@ -183,11 +164,7 @@ fn pad<T: Real>(row: &[T], first: isize, border: Border, to: &mut [T]) {
     let from = (first + left as isize) as usize;
     to[start..end].copy_from_slice(&row[from..from + end - start]);
     let edge = |x: T| {
-        if border == Border::Replicate {
-            x
-        } else {
-            T::from_f64(0.0)
-        }
+        if border == Border::Replicate { x } else { T::from_f64(0.0) }
     };
     to[..start].fill(edge(row[0]));
     to[end..].fill(edge(row[row.len() - 1]));
@@ -274,14 +251,7 @@ fn direct<T: Real, const W: usize>(squares: bool, samples: &[T], x: &mut [T], xx
 }
 
 #[inline(always)]
-fn by_doubling<T: Real>(
-    window: usize,
-    squares: bool,
-    samples: &[T],
-    x: &mut [T],
-    xx: &mut [T],
-    taps: &mut Taps<T>,
-) {
+fn by_doubling<T: Real>(window: usize, squares: bool, samples: &[T], x: &mut [T], xx: &mut [T], taps: &mut Taps<T>) {
     double(window, samples, x, &mut taps.even, &mut taps.odd);
     if squares {
         let squared = &mut taps.squares[..samples.len()];
@@ -294,13 +264,7 @@ fn by_doubling<T: Real>(
 
 /// Sums of 1, 2, 4, ... neighbours; those whose size is a bit of `window` are put together.
 #[inline(always)]
-fn double<'a, T: Real>(
-    window: usize,
-    samples: &[T],
-    out: &mut [T],
-    mut next: &'a mut [T],
-    mut other: &'a mut [T],
-) {
+fn double<'a, T: Real>(window: usize, samples: &[T], out: &mut [T], mut next: &'a mut [T], mut other: &'a mut [T]) {
     let n = out.len();
     // An odd window starts with the sample itself.
     out.copy_from_slice(&samples[..n]);

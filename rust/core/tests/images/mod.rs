@@ -1,9 +1,5 @@
 //! Random images for the image tests.
-#![allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "each test binary uses a part of it"
-)]
+#![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part of it")]
 
 pub mod scene;
 

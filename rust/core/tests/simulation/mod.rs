@@ -7,10 +7,7 @@ use kararaster_core::moments::Sample;
 
 /// Equal within `tolerance`, relative above 1 and absolute below.
 pub fn near(got: f64, want: f64, tolerance: f64, what: &str) {
-    assert!(
-        (got - want).abs() <= tolerance * want.abs().max(1.0),
-        "{what}: got {got}, want {want}"
-    );
+    assert!((got - want).abs() <= tolerance * want.abs().max(1.0), "{what}: got {got}, want {want}");
 }
 
 /// A linear congruential generator: enough to shuffle and to speckle.
@@ -19,10 +16,7 @@ pub struct Noise(pub u64);
 impl Noise {
     /// In (0, 1).
     pub fn uniform(&mut self) -> f64 {
-        self.0 = self
-            .0
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         ((self.0 >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
     }
 
@@ -40,26 +34,14 @@ pub fn simulate(bands: usize, dates: usize, pixels: usize, holes: f64) -> Vec<Ve
         u if u < holes * 1.1 => 0.0,
         _ => noise.speckle(),
     };
-    (0..bands)
-        .map(|_| (0..dates * pixels).map(|_| sample()).collect())
-        .collect()
+    (0..bands).map(|_| (0..dates * pixels).map(|_| sample()).collect()).collect()
 }
 
 /// Samples of pixel `i` at `dates` where both bands are valid and positive.
-pub fn joint_samples(
-    stack: &[Vec<f32>],
-    dates: &[usize],
-    pixels: usize,
-    i: usize,
-) -> Vec<[f64; 2]> {
+pub fn joint_samples(stack: &[Vec<f32>], dates: &[usize], pixels: usize, i: usize) -> Vec<[f64; 2]> {
     dates
         .iter()
-        .map(|date| {
-            [
-                f64::from(stack[0][date * pixels + i]),
-                f64::from(stack[1][date * pixels + i]),
-            ]
-        })
+        .map(|date| [f64::from(stack[0][date * pixels + i]), f64::from(stack[1][date * pixels + i])])
         .filter(|s| s.iter().all(|x| x.is_finite() && *x > 0.0))
         .collect()
 }
@@ -105,12 +87,7 @@ impl Maps {
         }
     }
 
-    pub fn of<T: Sample>(
-        options: &Options,
-        bands: &[&[T]],
-        groups: &[Group],
-        pixels: usize,
-    ) -> Self {
+    pub fn of<T: Sample>(options: &Options, bands: &[&[T]], groups: &[Group], pixels: usize) -> Self {
         let mut maps = Self::new(pixels, options.bands);
         before_after(options, bands, groups, pixels, maps.out(), &Run::threads(1)).unwrap();
         maps

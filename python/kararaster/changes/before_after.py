@@ -12,10 +12,10 @@ import pandas as pd
 import xarray as xr
 
 from kararaster import _kernels, blocks, conventions, periods, threads, thresholding
-from kararaster.change.options import METHODS as TESTS
-from kararaster.change.options import TestOptions, checked_alpha, options
+from kararaster.baseline import Baseline, read_baseline
+from kararaster.changes.options import METHODS as TESTS
+from kararaster.changes.options import TestOptions, checked_alpha, options
 from kararaster.errors import InvalidInputError
-from kararaster.moments import Baseline, read_baseline
 
 MethodName = Literal["hotelling", "ttest", "logratio"]
 METHODS: dict[str, str] = {name: test.summary for name, test in TESTS.items()}

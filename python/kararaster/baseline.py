@@ -14,7 +14,7 @@ from kararaster import _kernels, blocks, conventions, periods, speckle, threads
 from kararaster.errors import GeometryError, InvalidInputError, MissingVariableError
 
 if TYPE_CHECKING:
-    from kararaster.change.options import Method
+    from kararaster.changes.options import Method
 
 TransformName = Literal["fourth_root", "log"]
 TRANSFORMS = ("fourth_root", "log")
