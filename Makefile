@@ -43,8 +43,7 @@ demo: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m pip install --quiet --editable ".[bench]"
-	$(BIN)/python -m pytest benchmarks --benchmark-enable --benchmark-only --benchmark-json=benchmarks/results.json
-	$(BIN)/python benchmarks/compare.py benchmarks/results.json
+	$(BIN)/python benchmarks/compare.py --size 4096 --rounds 7 --readme README.md
 
 clean:
 	cargo clean

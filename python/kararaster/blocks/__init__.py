@@ -1,0 +1,32 @@
+"""From lazy arrays to dask and back: the only module that imports dask arrays.
+
+A lazy array becomes a `WindowArray`: a dask array with one task a chunk that remembers the lazy array behind it, and goes on
+remembering through slicing, indexing, rechunking, copying, pickling, stacking and concatenating. A later stage finds the lazy
+array there and extends it instead of stacking graph on graph. Anything else dask does to it gives an ordinary dask array.
+
+There are exactly four shapes of work: `elementwise`, `halo` (in rows and columns), `fold` (over time, in date order) and
+`global_number`. Each takes three roads with the same bytes: NumPy in, kernels at once on all threads; lazy arrays, one task a
+chunk that reads its own window; dask arrays chunked by hand, one task a chunk that takes its neighbours.
+"""
+
+from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of
+from kararaster.blocks.folding import Output, Starts, TimeFold, fold
+from kararaster.blocks.local import elementwise, halo
+from kararaster.blocks.totals import Reduction, global_number
+
+__all__ = [
+    "Array",
+    "Output",
+    "Reduction",
+    "Starts",
+    "TimeFold",
+    "WindowArray",
+    "automatic_chunks",
+    "elementwise",
+    "fold",
+    "from_lazy",
+    "global_number",
+    "halo",
+    "is_lazy",
+    "lazy_of",
+]

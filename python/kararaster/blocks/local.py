@@ -1,0 +1,96 @@
+"""Work that needs a pixel, or a pixel and what lies around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from dask.base import tokenize
+
+from kararaster import threads
+from kararaster.blocks.carrier import (
+    Array,
+    Graph,
+    Literal,
+    WindowArray,
+    aligned,
+    block_windows,
+    collect,
+    is_lazy,
+    lazy_of,
+)
+from kararaster.lazy import Elementwise, Halo, Placement, grow
+
+
+def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype: npt.DTypeLike) -> Array:
+    """`function(*blocks, window=...)` pixel by pixel; `window` is where the blocks lie in the arrays."""
+    stacks = aligned(arrays)
+    first = stacks[0]
+    lazies = [lazy_of(a) for a in stacks]
+    if all(lazy is not None for lazy in lazies):
+        return WindowArray(Elementwise(tuple(lazies), function, np.dtype(dtype)), first.chunks)  # type: ignore[arg-type]
+    if not is_lazy(first):
+        return function(*map(np.ascontiguousarray, stacks), window=tuple(slice(0, n) for n in first.shape))
+    name = f"elementwise-{tokenize(function, *stacks)}"
+    graph: Graph = {
+        (name, *at): (_apply, function, [(a.name, *at) for a in stacks], Literal(window))
+        for at, window in block_windows(first.chunks)
+    }
+    return collect(name, graph, stacks, first.chunks, dtype)
+
+
+def _apply(function: Any, blocks: list[npt.NDArray[Any]], window: Literal) -> npt.NDArray[Any]:
+    with threads.inside_task():
+        out: npt.NDArray[Any] = function(*map(np.ascontiguousarray, blocks), window=window.value)
+        return out
+
+
+def halo(
+    function: Callable[[npt.NDArray[Any], Placement], npt.NDArray[Any]],
+    array: Array,
+    radius: tuple[int, int],
+    dtype: npt.DTypeLike,
+) -> Array:
+    """A filter that needs `radius` rows and columns around each pixel: `function(grown block, placement)`."""
+    lazy = lazy_of(array)
+    if lazy is not None:
+        return WindowArray(Halo(lazy, function, radius, np.dtype(dtype)), array.chunks)
+    if not is_lazy(array):
+        whole = tuple(slice(0, n) for n in array.shape)
+        return function(np.ascontiguousarray(array), grow(whole, radius, array.shape)[1])
+    name = f"halo-{tokenize(function, array, radius)}"
+    graph: Graph = {}
+    for at, window in block_windows(array.chunks):
+        grown, placement = grow(window, radius, array.shape)
+        pieces = [
+            [(array.name, *at[:-2], i, j) for j, _ in _overlapping(array.chunks[-1], grown[-1])]
+            for i, _ in _overlapping(array.chunks[-2], grown[-2])
+        ]
+        cuts = [[cut for _, cut in _overlapping(c, s)] for c, s in zip(array.chunks[-2:], grown[-2:], strict=True)]
+        graph[(name, *at)] = (_filter, function, pieces, Literal((cuts, placement)))
+    return collect(name, graph, [array], array.chunks, dtype)
+
+
+def _filter(function: Any, pieces: list[list[npt.NDArray[Any]]], where: Literal) -> npt.NDArray[Any]:
+    (rows, columns), placement = where.value
+    parts = [
+        np.concatenate([piece[..., r, c] for piece, c in zip(line, columns, strict=True)], axis=-1)
+        for line, r in zip(pieces, rows, strict=True)
+    ]
+    with threads.inside_task():
+        out: npt.NDArray[Any] = function(np.ascontiguousarray(np.concatenate(parts, axis=-2)), placement)
+        return out
+
+
+def _overlapping(chunks: tuple[int, ...], part: slice) -> list[tuple[int, slice]]:
+    """Which chunks a slice touches, and which part of each."""
+    found: list[tuple[int, slice]] = []
+    start = 0
+    for i, n in enumerate(chunks):
+        low, high = max(part.start, start), min(part.stop, start + n)
+        if low < high or (part.start == part.stop == start and not found):
+            found.append((i, slice(low - start, max(low, high) - start)))
+        start += n
+    return found
