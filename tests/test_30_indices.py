@@ -8,7 +8,10 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import kararaster as kr
 from kararaster import errors
 
 BANDS = {"red": 0.06, "nir": 0.35, "swir16": 0.20}
@@ -45,6 +48,29 @@ def test_nodata_and_poles_are_nan_and_bounds_hold() -> None:
     np.testing.assert_array_equal(ds.kara.ndvi().values, np.float32([np.nan, 1, -1, 0]))
     floats = scene(nir=np.array([np.nan, np.inf, 1.0]), red=np.array([1.0, 1.0, -1.0]))
     assert np.isnan(floats.kara.ndvi()).all()
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.integers(0, 30),
+    st.integers(0, 30),
+    st.integers(1, 9),
+    st.integers(1, 9),
+    st.sampled_from([1, 2, 7]),
+    st.sampled_from([np.uint8, np.uint16, np.int16, np.float32, np.float64]),
+)
+def test_any_chunking_and_thread_count_give_the_same_bytes(
+    h: int, w: int, cy: int, cx: int, threads: int, dtype: type
+) -> None:
+    rng = np.random.default_rng(h * 31 + w)
+    ds = scene(**{name: (rng.random((h, w)) * 200).astype(dtype) for name in ("nir", "red")})
+    eager = ds.kara.ndvi().values.tobytes()
+    try:
+        kr.set_threads(threads)
+        assert ds.kara.ndvi().values.tobytes() == eager
+        assert ds.chunk(y=max(1, min(cy, h)), x=max(1, min(cx, w))).kara.ndvi().compute().values.tobytes() == eager
+    finally:
+        kr.set_threads(None)
 
 
 def test_eager_equals_chunked_and_strided() -> None:

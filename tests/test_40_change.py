@@ -247,6 +247,23 @@ def test_any_chunking_road_and_thread_count_give_the_same_bytes(
         kr.set_threads(None)
 
 
+def test_distributed_workers_give_the_same_bytes() -> None:
+    distributed = pytest.importorskip("distributed")
+    ds = holes(stack(6, 3, (20, 30), orbits=(1, 2), factor=1.5), 0.1, 3)
+    eager = kr.change(ds.kara.despeckle("lee", window=3), **LONG)
+    lazy = ds.copy()
+    for name in ("vv", "vh"):
+        lazy[name] = (ds[name].dims, blocks.from_lazy(InMemory(ds[name].values), chunks=7), ds[name].attrs)
+    with (
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, processes=True, dashboard_address=None) as cluster,
+        distributed.Client(cluster),
+    ):
+        for road in (lazy, ds.chunk(time=2, y=9, x=8)):
+            got = kr.change(road.kara.despeckle("lee", window=3), **LONG).compute()
+            for name, values in eager.data_vars.items():
+                assert got[name].values.tobytes() == values.values.tobytes(), name
+
+
 def test_dates_out_of_order_give_the_same_bytes() -> None:
     ds = stack(6, 3, (6, 6), orbits=(1, 2))
     mixed = ds.isel(time=np.random.default_rng(0).permutation(ds.sizes["time"]))

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import reference
 import xarray as xr
 
 import kararaster as kr
+import reference
 
 
 def pair(folder: Path, stem: str) -> tuple[xr.Dataset, np.ndarray]:
@@ -79,7 +79,9 @@ def test_a_real_hole_does_not_spread(monthly: xr.Dataset) -> None:
     np.testing.assert_array_equal(np.isnan(smooth.vv.values), np.isnan(power.vv.values))
     result = smooth.kara.change(event="2021-07-01", pre="365D", post="365D", by=None)
     assert (result.n_pre.values[30:40, 50:60] == 7).all()
-    assert (np.delete(result.n_pre.values.ravel(), np.ravel_multi_index(np.mgrid[30:40, 50:60], (100, 100)).ravel()) == 8).all()
+    assert (
+        np.delete(result.n_pre.values.ravel(), np.ravel_multi_index(np.mgrid[30:40, 50:60], (100, 100)).ravel()) == 8
+    ).all()
     assert np.isfinite(result.p_value).all()
 
 

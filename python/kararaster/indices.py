@@ -16,6 +16,8 @@ from kararaster.lazy import Window
 Scaling = tuple[float, float, float | None]
 """(scale, offset, nodata): reflectance = digital number * scale + offset."""
 
+_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
+
 
 def ndvi(ds: xr.Dataset) -> xr.DataArray:
     """Normalized difference vegetation index, ``(nir - red) / (nir + red)``, lazily.
@@ -80,17 +82,20 @@ def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -
         raise GeometryError(
             f"{name}: {first} is {dict(a.sizes)} and {second} is {dict(b.sizes)}; resample them to one grid first"
         )
-    if a.dtype != b.dtype:
-        if "i" in a.dtype.kind + b.dtype.kind or "u" in a.dtype.kind + b.dtype.kind:
-            raise UnitsError(f"{name}: {first} is {a.dtype} and {second} is {b.dtype}; decode both or neither")
-        a, b = a.astype(np.float64), b.astype(np.float64)
-    if a.dtype not in (np.uint8, np.uint16, np.int16, np.float32, np.float64):
-        scaled = {band: array.astype(np.float64) for band, array in ((first, a), (second, b))}
-        a, b = scaled[first], scaled[second]
-    kernel = _NormalizedDifference(_scaling(ds[first]), _scaling(ds[second]))
+    kernel = _NormalizedDifference(_scaling(a), _scaling(b))
+    a, b = _one_dtype(name, a, b)
     data = blocks.elementwise(kernel, a.data, b.data, dtype=np.float32)
     out = xr.DataArray(data, dims=a.dims, coords=a.coords, name=name, attrs=conventions.attributes(name))
     return conventions.add_history(out, f"{name}()")
+
+
+def _one_dtype(name: str, a: xr.DataArray, b: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
+    """Both bands in one dtype that the kernel takes; one decoded and one undecoded band are refused."""
+    if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
+        raise UnitsError(f"{name}: {a.name} is {a.dtype} and {b.name} is {b.dtype}; decode both or neither")
+    if a.dtype == b.dtype and a.dtype.name in _DTYPES:
+        return a, b
+    return a.astype(np.float64), b.astype(np.float64)
 
 
 def _scaling(band: xr.DataArray) -> Scaling:
