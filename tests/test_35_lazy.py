@@ -113,6 +113,28 @@ def test_anything_else_is_an_ordinary_dask_array(pick: Any) -> None:
     np.testing.assert_array_equal(part.compute(), pick(everything(source.shape)))
 
 
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda a: a,
+        lambda a: a.isel(time=slice(0, 3)),
+        lambda a: a.chunk(y=13),
+        lambda a: a.copy(deep=True),
+        lambda a: pickle.loads(pickle.dumps(a)),
+        lambda a: xr.concat([a, a], "time"),
+        lambda a: a.copy(data=chain(a.data)),
+    ],
+)
+def test_assigned_pixels_are_never_lost(use: Any) -> None:
+    values = everything((5, 40, 50))
+    lazy = xr.DataArray(blocks.from_lazy(InMemory(values.copy()), chunks=(1, 20, 25)), dims=("time", "y", "x"))
+    eager = xr.DataArray(values.copy(), dims=("time", "y", "x"))
+    for array in (lazy, eager):
+        array[{"x": slice(10, 20)}] = np.nan
+    assert blocks.lazy_of(lazy.data) is None
+    np.testing.assert_array_equal(use(lazy).values, use(eager).values)
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_view_of_a_view_reads_what_numpy_reads(data: st.DataObject) -> None:

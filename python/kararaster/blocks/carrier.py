@@ -38,20 +38,28 @@ class WindowArray(da.Array):  # type: ignore[misc]
         meta = np.empty((0,) * lazy.ndim, lazy.dtype)
         plain = da.from_array(lazy, chunks, name=name, getitem=read_block, meta=meta, inline_array=False)
         self: WindowArray = super().__new__(cls, plain.dask, name, chunks, dtype=lazy.dtype, meta=meta)
-        self.lazy = lazy
+        self._remembered = (name, lazy)
         return self
 
-    lazy: LazyArray
+    @property
+    def lazy(self) -> LazyArray | None:
+        """The lazy array behind this one. None once pixels were assigned: dask then changes an array in place, and its name."""
+        name, lazy = self._remembered
+        return lazy if self.name == name else None
 
     def __getitem__(self, index: Any) -> Array:
-        part = _index(self.lazy, index)
+        lazy = self.lazy
+        part = None if lazy is None else _index(lazy, index)
         if part is None:
             return super().__getitem__(index)
-        return self if part is self.lazy else _like(part, self.chunks, index)
+        return self if part is lazy else _like(part, self.chunks, index)
 
     def rechunk(self, chunks: Chunks = "auto", **options: Any) -> Array:
-        if chunks == "auto":
-            return from_lazy(self.lazy, chunks="auto")
+        lazy = self.lazy
+        if lazy is None:
+            return super().rechunk(chunks, **options)
+        if isinstance(chunks, str) and chunks == "auto":
+            return from_lazy(lazy, chunks="auto")
         wanted: Any = chunks
         if isinstance(chunks, dict):
             by_axis = {axis % self.ndim: c for axis, c in chunks.items()}
@@ -61,13 +69,15 @@ class WindowArray(da.Array):  # type: ignore[misc]
         new = da.core.normalize_chunks(
             wanted, self.shape, dtype=self.dtype, previous_chunks=self.chunks, limit=options.get("block_size_limit")
         )
-        return self if new == self.chunks else WindowArray(self.lazy, new)
+        return self if new == self.chunks else WindowArray(lazy, new)
 
-    def copy(self) -> WindowArray:
-        return WindowArray(self.lazy, self.chunks)
+    def copy(self) -> Array:
+        lazy = self.lazy
+        return super().copy() if lazy is None else WindowArray(lazy, self.chunks)
 
     def __reduce__(self) -> Any:
-        return WindowArray, (self.lazy, self.chunks)
+        lazy = self.lazy
+        return super().__reduce__() if lazy is None else (WindowArray, (lazy, self.chunks))
 
     def __array_function__(self, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
         if func in (np.stack, np.concatenate) and (joined := _join(func, *args, **kwargs)) is not None:
@@ -143,13 +153,15 @@ def _like(part: LazyArray, chunks: tuple[tuple[int, ...], ...], index: Any) -> W
 
 def _join(func: Any, arrays: Sequence[Array], axis: int = 0, **kwargs: Any) -> WindowArray | None:
     """Stack images, or concatenate stacks, along time."""
-    if kwargs or axis != 0 or not all(isinstance(a, WindowArray) for a in arrays):
+    if kwargs or axis != 0:
+        return None
+    lazies = tuple(lazy for lazy in map(lazy_of, arrays) if lazy is not None)
+    if not lazies or len(lazies) != len(arrays):
         return None
     first = arrays[0]
     tail = slice(None) if func is np.stack else slice(1, None)
     if any(a.dtype != first.dtype or a.shape[tail] != first.shape[tail] for a in arrays):
         return None
-    lazies = tuple(a.lazy for a in arrays)
     if func is np.stack and first.ndim == 2:
         return WindowArray(Stack(lazies), ((1,) * len(lazies), *first.chunks))
     if func is np.concatenate and first.ndim == 3:
