@@ -48,6 +48,16 @@ def dated(tmp_path):
     return tmp_path, written
 
 
+def test_the_file_name_speaks_before_the_folder(tmp_path):
+    """A folder may be named after the day of a download, and hold more than one band."""
+    write(tmp_path / "20240210_vh_and_vv" / "s1_20230110_vv.tif", image(1))
+    write(tmp_path / "20240211" / "vv" / "scene.tif", image(2))
+    ds = kr.open_stack(tmp_path)
+    assert list(ds.data_vars) == ["vv"]
+    np.testing.assert_array_equal(ds["time"].values, np.array(["2023-01-10", "2024-02-11"], "datetime64[ns]"))
+    np.testing.assert_array_equal(ds["vv"].values, np.stack([image(1), image(2)]))
+
+
 def test_folder_round_trip_sorted_by_time(dated):
     folder, written = dated
     ds = kr.open_stack(folder)

@@ -290,6 +290,16 @@ def test_a_stored_baseline_gives_the_bytes_of_the_batch_run(method: str, tmp_pat
             assert got[name].values.tobytes() == values.values.tobytes(), name
 
 
+def test_a_baseline_may_have_its_dimensions_in_any_order_but_not_overlap() -> None:
+    ds = stack(9, 3, (6, 6), orbits=(1, 2), factor=1.5)
+    base = ds.kara.moments((EVENT - pd.Timedelta("2000D"), EVENT))
+    turned = kr.change(ds, event=EVENT, post="400D", baseline=base.transpose("x", "y", "band", "relative_orbit"))
+    np.testing.assert_array_equal(turned.p_value, kr.change(ds, **LONG).p_value)
+    late = ds.kara.moments((EVENT - pd.Timedelta("2000D"), EVENT + pd.Timedelta("1D")))
+    with pytest.raises(errors.InvalidInputError, match="earlier"):
+        kr.change(ds, event=EVENT, post="400D", baseline=late)
+
+
 def test_moments_equal_numpy() -> None:
     ds = stack(9, 3, (4, 5), orbits=(1, 2), dtype=np.float64)
     got = ds.kara.moments((EVENT - pd.Timedelta("2000D"), EVENT))
@@ -404,6 +414,7 @@ def mixed() -> xr.Dataset:
         (lambda: kr.change(mixed(), event="soon"), errors.InvalidInputError, "soon"),
         (lambda: kr.change(mixed(), event=EVENT, pre="-3D"), errors.InvalidInputError, "pre"),
         (lambda: kr.change(mixed(), event=EVENT, post="much"), errors.InvalidInputError, "post"),
+        (lambda: kr.change(mixed(), event=EVENT, pre=("2023-01-01", "2023-10-01")), errors.InvalidInputError, "earlier"),
         (lambda: kr.change(mixed(), **LONG, method="magic"), errors.InvalidInputError, "hotelling"),
         (lambda: kr.change(mixed(), **LONG, window=3), errors.InvalidInputError, "window"),
         (lambda: kr.change(mixed(), **LONG, alpha=5), errors.InvalidInputError, "alpha"),

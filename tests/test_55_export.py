@@ -140,7 +140,9 @@ def test_failure_leaves_everything_as_it_was(tmp_path):
 
 def test_bad_results_are_named(tmp_path):
     ds = result()
-    with pytest.raises(InvalidInputError, match=r"spatial_ref"):
+    with pytest.raises(InvalidInputError, match=r"evenly spaced"):
+        kr.to_cog(ds.isel(x=[0, 1, 5, 9]), tmp_path)
+    with pytest.raises(InvalidInputError, match=r"reference system"):
         kr.to_cog(xr.Dataset({"p_value": (("y", "x"), ds["p_value"].values)}), tmp_path)
     with pytest.raises(InvalidInputError, match=r"^result: no variable"):
         kr.to_cog(ds[["p_threshold"]], tmp_path)

@@ -202,6 +202,7 @@ def read_baseline(stored: xr.Dataset, names: list[str], method: Method, like: xr
             same = np.array_equal(stored[dim].values, like[dim].values)
         if not same:
             raise GeometryError(f"baseline: its {dim} differs from that of the stack; both must be on one grid")
+    stored = stored.transpose("relative_orbit", "band", *like.dims[1:], missing_dims="ignore")
     cells: dict[int | None, Any] = {}
     for i, orbit in enumerate(stored["relative_orbit"].values):
         cells[None if orbit == NO_ORBIT else int(orbit)] = _cell(stored.isel(relative_orbit=i), method.joint)

@@ -166,7 +166,8 @@ def _grid(dataset: xr.Dataset) -> _Grid:
     box = geobox(dataset)
     if box is None or box.crs is None:
         raise InvalidInputError(
-            "result: no coordinate spatial_ref with a reference system; set it with .rio.write_crs(...)"
+            "result: no evenly spaced y and x with a reference system; set it with .rio.write_crs(...), "
+            "and select contiguous rows and columns"
         )
     height, width = box.shape
     return _Grid(height, width, box.crs.to_wkt(), box.affine)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import xarray as xr
 from affine import Affine
 
@@ -23,7 +24,15 @@ def geobox(dataset: xr.Dataset) -> Any:
     """The `odc.geo.geobox.GeoBox` of the map grid of `dataset`, or None where it has no regular one."""
     import odc.geo.xr  # noqa: F401, PLC0415 (registers the accessor)
 
-    return dataset.odc.geobox
+    box = dataset.odc.geobox
+    return box if box is not None and all(_evenly_spaced(dataset, dim) for dim in ("y", "x")) else None
+
+
+def _evenly_spaced(dataset: xr.Dataset, dim: str) -> bool:
+    """Whether the pixel centres along `dim` keep one distance, to a thousandth of it."""
+    values = dataset[dim].values.astype(np.float64)
+    steps = np.diff(values)
+    return bool(np.all(np.abs(steps - steps[:1]) <= 1e-3 * np.abs(steps[:1])))
 
 
 def with_crs(dataset: xr.Dataset, crs: str) -> xr.Dataset:

@@ -43,7 +43,7 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
     Parameters
     ----------
     source : a folder (with subfolders) of GeoTIFFs or COGs, or one Zarr store, or one NetCDF file.
-        In a folder every file name, or the folders above it, carries a date: `20230919`, `2023-09-19`, with a time of
+        In a folder every file name, or else a folder above it, carries a date: `20230919`, `2023-09-19`, with a time of
         day if known: `20230919T030110`. The band is in the name as well (`vv`, `vh`, `hh`, `hv`, `red`, `nir` ...), or
         in the band descriptions of a file with several; a band without a name is called `band1`. The relative orbit is
         read from the tag `relative_orbit`, if there is one.
@@ -155,14 +155,14 @@ def _describe(header: Header) -> str:
 
 def _images(header: Header, folder: Path, pattern: re.Pattern[str] | None) -> list[_Image]:
     """The bands of one file."""
-    name = header.path.relative_to(folder).with_suffix("").as_posix()
-    found = (pattern or _DATE).search(name)
+    inside = header.path.relative_to(folder).with_suffix("")
+    found = pattern.search(inside.as_posix()) if pattern else _nearest(_DATE, inside)
     if found is None:
         wanted = f"something like {pattern.pattern!r}" if pattern else "a date such as 20230919 or 2023-09-19"
         raise InvalidInputError(f"{header.path}: no date in the name, wanted {wanted}; rename it or give `pattern`")
     groups = found.groupdict()
     time = parse_time(groups["date"], header.path)
-    in_name = _BAND.search(name)
+    in_name = _nearest(_BAND, inside)
     band = groups.get("band") or (in_name["band"] if in_name and pattern is None else None)
     orbit = groups.get("orbit") or next((header.tags[tag] for tag in _ORBIT_TAGS if tag in header.tags), None)
     if orbit is not None and not orbit.strip().isdecimal():
@@ -177,6 +177,11 @@ def _images(header: Header, folder: Path, pattern: re.Pattern[str] | None) -> li
         )
         for index in range(1, count + 1)
     ]
+
+
+def _nearest(pattern: re.Pattern[str], inside: Path) -> re.Match[str] | None:
+    """The match in the file name, else in the nearest folder above it: a folder may carry the date of a download."""
+    return next((found for part in reversed(inside.parts) if (found := pattern.search(part))), None)
 
 
 def _band_name(header: Header, index: int, in_name: str | None, count: int) -> str:

@@ -115,6 +115,7 @@ def change(
         stored = read_baseline(baseline, names, TESTS[test.method], stacks[0])
         plan, orbits, starts = _plan_on_baseline(ds, when, test, by, stored)
         when = _Periods(moment, stored.period, when.post)
+    when.check()
     arrays = blocks.fold(plan, [stack.data for stack in stacks], starts)
     return _dataset(arrays, stacks[0], names, test, when, orbits, level, control, ds)
 
@@ -124,6 +125,13 @@ class _Periods:
     event: pd.Timestamp
     pre: periods.Period
     post: periods.Period
+
+    def check(self) -> None:
+        """Refuse a date on both sides."""
+        if self.pre.stop > self.post.start:
+            raise InvalidInputError(
+                f"pre, post: the period before ({self.pre}) must end when {self.post} begins, or earlier"
+            )
 
     def named(self) -> dict[str, periods.Period]:
         return {f"before ({self.pre})": self.pre, f"after ({self.post})": self.post}
