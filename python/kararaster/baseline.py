@@ -34,7 +34,7 @@ def moments(
     """Count, mean and spread of a period for each relative orbit and band, lazily: a baseline for `change(baseline=...)`.
 
     Folded in date order with Welford's update in float64, so that a test on stored moments has the bytes of the test on the
-    whole stack.
+    whole stack. Of lazy input only the coordinates on time are read.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ def moments(
         What is averaged. "fourth_root" (for hotelling) counts dates valid in all bands and keeps their cross product; "log"
         (for ttest and logratio) treats each band by itself.
     despeckle : str or dict, optional
-        Filter first: a method name, or the arguments of `despeckle`.
+        Filter first: a method name, or the arguments of `despeckle`. Filter the stack given to `change` the same way.
     bands : names, optional
         Default: all radar bands of the Dataset.
 
@@ -73,6 +73,7 @@ def moments(
     >>> sorted(base.data_vars)
     ['cross', 'm2', 'mean', 'n', 'power_sum']
     """
+    conventions.require_dataset(ds)
     if transform not in TRANSFORMS:
         raise InvalidInputError(f"transform: got {transform!r}, want one of {', '.join(map(repr, TRANSFORMS))}")
     if despeckle is not None:
@@ -89,10 +90,7 @@ def moments(
     groups = [(orbit, dates) for orbit, dates in groups if len(dates)]
     if not groups:
         raise periods.no_dates(f"period {chosen}: no date in it", times)
-    stacks = []
-    for name in names:
-        conventions.require_linear_power(ds[name])
-        stacks.append(ds[name].transpose("time", *conventions.spatial_dims(ds[name])))
+    stacks = conventions.time_stacks(ds, names)
     plan = Moments(transform, joint, len(names), tuple((tuple(map(int, dates)),) for _, dates in groups))
     arrays = blocks.fold(plan, [stack.data for stack in stacks])
     orbits = [NO_ORBIT if orbit is None else orbit for orbit, _ in groups]
@@ -158,7 +156,7 @@ def _dataset(
     arrays: dict[str, blocks.Array],
     like: xr.DataArray,
     names: list[str],
-    orbits: list[int],
+    orbits: list[Any],
     transform: str,
     period: periods.Period,
     ds: xr.Dataset,
@@ -181,14 +179,17 @@ class Baseline:
     """Stored moments in the layout of the kernels: (fields, rows, columns) for each orbit."""
 
     period: periods.Period
-    cells: dict[int | None, Any]
+    cells: dict[periods.Orbit, Any]
 
 
 def read_baseline(stored: xr.Dataset, names: list[str], method: Method, like: xr.DataArray) -> Baseline:
     """Check that `stored` fits the test and the grid, and lay it out for the kernels."""
-    missing = [name for name in ("n", "mean", "m2", "power_sum") if name not in stored]
-    if missing or "transform" not in stored.attrs:
-        raise MissingVariableError(f"baseline: lacks {missing or ['transform']}; make it with ds.kara.moments(period)")
+    cross = ["cross"] if method.joint and len(names) == 2 else []
+    missing = [name for name in ("n", "mean", "m2", "power_sum", *cross) if name not in stored]
+    missing += [name for name in ("transform", "period") if name not in stored.attrs]
+    missing += [dim for dim in ("relative_orbit", "band") if dim not in stored.dims]
+    if missing:
+        raise MissingVariableError(f"baseline: lacks {', '.join(missing)}; make it with ds.kara.moments(period)")
     if stored.attrs["transform"] != method.baseline:
         raise InvalidInputError(
             f"baseline: was made with transform={stored.attrs['transform']!r}, this method needs {method.baseline!r}"
@@ -202,10 +203,13 @@ def read_baseline(stored: xr.Dataset, names: list[str], method: Method, like: xr
             same = np.array_equal(stored[dim].values, like[dim].values)
         if not same:
             raise GeometryError(f"baseline: its {dim} differs from that of the stack; both must be on one grid")
+    systems = [obj.coords["spatial_ref"].attrs.get("crs_wkt") for obj in (stored, like) if "spatial_ref" in obj.coords]
+    if len(systems) == 2 and systems[0] != systems[1]:
+        raise GeometryError("baseline: its reference system differs from that of the stack; both must be on one grid")
     stored = stored.transpose("relative_orbit", "band", *like.dims[1:], missing_dims="ignore")
-    cells: dict[int | None, Any] = {}
-    for i, orbit in enumerate(stored["relative_orbit"].values):
-        cells[None if orbit == NO_ORBIT else int(orbit)] = _cell(stored.isel(relative_orbit=i), method.joint)
+    cells: dict[periods.Orbit, Any] = {}
+    for i, orbit in enumerate(stored["relative_orbit"].values.tolist()):
+        cells[None if orbit == NO_ORBIT else orbit] = _cell(stored.isel(relative_orbit=i), method.joint)
     return Baseline(periods.period("baseline period", stored.attrs["period"]), cells)
 
 
@@ -216,4 +220,4 @@ def _cell(orbit: xr.Dataset, joint: bool) -> Any:
         fields += [orbit[name].isel(band=band).data for name in ("mean", "m2", "power_sum")]
     if "cross" in orbit:
         fields.append(orbit["cross"].data)
-    return np.stack(fields)
+    return np.stack([field.astype(np.float64) for field in fields])

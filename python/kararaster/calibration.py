@@ -187,6 +187,11 @@ def _first(ds: xr.Dataset, name: str) -> int:
 
 
 def _calibration_tables(ds: xr.Dataset, band: str, quantity: str) -> tuple[Floats, Floats, Floats]:
+    if "polarization" not in ds.dims:
+        raise MissingVariableError(
+            f"{band}: the Dataset has lost its calibration tables; to choose a band say "
+            f"open_sentinel1(..., polarizations=[{band!r}]) or ds.drop_vars(...) of the other"
+        )
     if f"{quantity}_lut" not in ds or not np.isfinite(line := _table(ds, "calibration_line", band)).any():
         raise MissingVariableError(
             f"{band}: the product came without its calibration annotation "

@@ -5,6 +5,8 @@ Nothing else in this package writes an attribute string or decides what a variab
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Hashable, Iterable
 from typing import Any, TypeVar
 
@@ -100,13 +102,57 @@ def is_spatial(array: xr.DataArray) -> bool:
     return any(all(dim in array.dims for dim in dims) for dims in (MAP_DIMS, RADAR_DIMS))
 
 
-def radar_bands(ds: xr.Dataset, names: Iterable[str] | None = None) -> list[str]:
+def require_dataset(ds: Any) -> None:
+    """Raise unless `ds` is an xarray Dataset."""
+    if not isinstance(ds, xr.Dataset):
+        hint = "; make it one: array.to_dataset(name='vv')" if isinstance(ds, xr.DataArray) else ""
+        raise InvalidTypeError(f"ds: got {type(ds).__name__}, want an xarray.Dataset{hint}")
+
+
+def positive_number(name: str, value: Any) -> float:
+    """`value` as a finite number above 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not (math.isfinite(number) and number > 0):
+        raise InvalidInputError(f"{name}: got {value!r}, want a number above 0")
+    return number
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as a whole number, `least` or more."""
+    try:
+        number = operator.index(value)
+    except TypeError:
+        number = least - 1
+    if number < least:
+        raise InvalidInputError(f"{name}: got {value!r}, want a whole number, {least} or more")
+    return number
+
+
+def time_stacks(ds: xr.Dataset, names: Iterable[str]) -> list[xr.DataArray]:
+    """The bands as stacks (time, rows, columns) of linear power in one dtype."""
+    stacks = []
+    for name in names:
+        band = ds[name]
+        require_linear_power(band)
+        dims = ("time", *spatial_dims(band))
+        if set(band.dims) != set(dims):
+            raise InvalidInputError(f"{name}: got dimensions {band.dims}, want {dims}; select one of the others first")
+        stacks.append(band.transpose(*dims))
+    common = np.result_type(*(stack.dtype for stack in stacks))
+    return [stack if stack.dtype == common else stack.astype(common) for stack in stacks]
+
+
+def radar_bands(ds: xr.Dataset, names: str | Iterable[str] | None = None) -> list[str]:
     """Names of the radar bands of `ds`, co-polarised first."""
     if names is not None:
-        names = list(names)
-        missing = [name for name in names if name not in ds]
-        if missing or not names:
+        names = [names] if isinstance(names, str) else list(names)
+        if not names or any(name not in ds for name in names):
             raise MissingVariableError(f"bands: got {names}, but the Dataset has {sorted(map(str, ds.data_vars))}")
+        if len(set(names)) < len(names):
+            raise InvalidInputError(f"bands: got {names}, want each band once")
         return names
     found = [name for name in POLARIZATIONS if name in ds]
     if not found:
@@ -117,7 +163,9 @@ def radar_bands(ds: xr.Dataset, names: Iterable[str] | None = None) -> list[str]
 
 
 def require_float(array: xr.DataArray) -> None:
-    """Raise unless the data are float32 or float64."""
+    """Raise unless `array` is a DataArray of float32 or float64."""
+    if not isinstance(array, xr.DataArray):
+        raise InvalidTypeError(f"got {type(array).__name__}, want an xarray.DataArray or Dataset")
     if array.dtype not in (np.float32, np.float64):
         raise InvalidTypeError(
             f"{array.name or 'array'}: got dtype {array.dtype}, want float32 or float64"
@@ -129,9 +177,24 @@ def require_linear_power(array: xr.DataArray) -> None:
     """Raise unless the data are floating point linear power. Data that state no units are taken at the caller's word."""
     require_float(array)
     units = array.attrs.get("units", "1")
+    if units == "1" and _mostly_negative(array):
+        raise UnitsError(
+            f"{array.name or 'array'}: most values are negative, so this is no linear power whatever its units say; if it is "
+            'decibel, set attrs["units"] = "dB" and call .kara.from_db()'
+        )
     if units != "1":
         hint = "; call .kara.from_db() first" if units == "dB" else ""
         raise UnitsError(f'{array.name or "array"}: got units {units!r}, want linear power (units "1"){hint}')
+
+
+def _mostly_negative(array: xr.DataArray) -> bool:
+    """Whether nine tenths of a sample are below zero: decibel that lost its units. Lazy arrays are not looked at."""
+    data = array.variable._data
+    if not isinstance(data, np.ndarray) or not data.size:
+        return False
+    sample = data.reshape(-1)[:: max(1, data.size // 4096)] if data.flags.c_contiguous else data.ravel()[::97]
+    sample = sample[np.isfinite(sample)]
+    return bool(sample.size and (sample < 0).mean() > 0.9)
 
 
 def require_decibel(array: xr.DataArray) -> None:

@@ -75,13 +75,14 @@ def to_zarr(result: xr.Dataset, store: str | PathLike[str], *, overwrite: bool =
     """Write `result` to a new Zarr store (format 3), chunks as they are. This computes.
 
     The store gets its name when it is whole. Returns its path. Raises InvalidInputError where `store` is there already
-    and `overwrite` is False.
+    and `overwrite` is False, ProductError where the disk refuses.
     """
     path = Path(store)
     if path.exists() and not overwrite:
         raise InvalidInputError(f"store: {path} is there already; choose another name or say overwrite=True")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with _scratch(path.parent) as scratch:
+    with _disk_errors(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with _disk_errors(path.parent), _scratch(path.parent) as scratch:
         whole = scratch / path.name
         _for_storage(_as_dataset(result)).to_zarr(whole, mode="w-", zarr_format=3, consolidated=False)
         if path.exists():

@@ -25,14 +25,29 @@ def geobox(dataset: xr.Dataset) -> Any:
     import odc.geo.xr  # noqa: F401, PLC0415 (registers the accessor)
 
     box = dataset.odc.geobox
-    return box if box is not None and all(_evenly_spaced(dataset, dim) for dim in ("y", "x")) else None
+    if box is None or not all(_evenly_spaced(dataset, dim) for dim in ("y", "x")):
+        return None
+    return _from_first_to_last(dataset, box)
+
+
+def _from_first_to_last(dataset: xr.Dataset, box: Any) -> Any:
+    """`box` with the pixel size of the whole grid: that of the first two centres carries their rounding to the far side."""
+    from odc.geo.geobox import GeoBox  # noqa: PLC0415
+
+    y, x = (dataset[dim].values.astype(np.float64) for dim in ("y", "x"))
+    if min(y.size, x.size) < 2:
+        return box
+    dy, dx = (y[-1] - y[0]) / (y.size - 1), (x[-1] - x[0]) / (x.size - 1)
+    return GeoBox(box.shape, Affine(dx, 0.0, x[0] - dx / 2, 0.0, dy, y[0] - dy / 2), box.crs)
 
 
 def _evenly_spaced(dataset: xr.Dataset, dim: str) -> bool:
-    """Whether the pixel centres along `dim` keep one distance, to a thousandth of it."""
+    """Whether every pixel centre along `dim` is within a twentieth of a pixel of an even grid from the first to the last."""
     values = dataset[dim].values.astype(np.float64)
-    steps = np.diff(values)
-    return bool(np.all(np.abs(steps - steps[:1]) <= 1e-3 * np.abs(steps[:1])))
+    if values.size < 3:
+        return True
+    even = np.linspace(values[0], values[-1], values.size)
+    return bool(np.all(np.abs(values - even) <= 0.05 * abs(even[1] - even[0])))
 
 
 def with_crs(dataset: xr.Dataset, crs: str) -> xr.Dataset:

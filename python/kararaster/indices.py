@@ -42,7 +42,7 @@ def ndvi(ds: xr.Dataset) -> xr.DataArray:
     GeometryError
         The bands differ in shape.
     UnitsError
-        The two bands are scaled differently in kind (one decoded, one not).
+        One band is decoded and the other is not (one has scale attributes, or is an integer).
 
     Examples
     --------
@@ -71,6 +71,7 @@ def ndbi(ds: xr.Dataset) -> xr.DataArray:
 
 
 def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -> xr.DataArray:
+    conventions.require_dataset(ds)
     missing = [band for band in (first, second) if band not in ds]
     if missing:
         raise MissingVariableError(
@@ -91,9 +92,12 @@ def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -
 
 def _one_dtype(name: str, a: xr.DataArray, b: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
     """Both bands in one dtype that the kernel takes; one decoded and one undecoded band are refused."""
+    scaled = ["scale_factor" in band.attrs or "add_offset" in band.attrs for band in (a, b)]
+    if scaled[0] != scaled[1]:
+        raise UnitsError(f"{name}: only one of {a.name} and {b.name} has a scale_factor; decode both or neither")
     if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
         raise UnitsError(f"{name}: {a.name} is {a.dtype} and {b.name} is {b.dtype}; decode both or neither")
-    if a.dtype == b.dtype and a.dtype.name in _DTYPES:
+    if a.dtype == b.dtype and a.dtype.isnative and a.dtype.name in _DTYPES:
         return a, b
     return a.astype(np.float64), b.astype(np.float64)
 

@@ -231,7 +231,8 @@ def _run(picked: tuple[int, ...]) -> slice:
 
 def view(source: LazyArray, index: Sequence[Any]) -> LazyArray | None:
     """`source[index]` as a lazy array, or None where that is not a plain window (steps, fancy rows or columns, new axes)."""
-    if any(not isinstance(k, slice | int | np.integer | np.ndarray | list) for k in index) or len(index) > source.ndim:
+    plain = all(isinstance(k, slice | int | np.integer | np.ndarray | list) and not isinstance(k, bool) for k in index)
+    if not plain or len(index) > source.ndim:
         return None
     full = [*index, *(slice(None) for _ in range(source.ndim - len(index)))]
     keys: list[Key] = []

@@ -37,10 +37,10 @@ class Period:
 def timestamp(name: str, value: Any) -> pd.Timestamp:
     """A moment in UTC without a time zone; aware times are converted."""
     try:
-        moment = pd.Timestamp(value)
+        moment = pd.NaT if isinstance(value, int | float) else pd.Timestamp(value)
     except (TypeError, ValueError):
-        raise InvalidInputError(f"{name}: got {value!r}, want a date such as '2023-09-19'") from None
-    if pd.isna(moment):
+        moment = pd.NaT
+    if not isinstance(moment, pd.Timestamp):
         raise InvalidInputError(f"{name}: got {value!r}, want a date such as '2023-09-19'")
     return moment.tz_convert("UTC").tz_localize(None) if moment.tzinfo else moment
 
@@ -78,8 +78,9 @@ def _explicit(name: str, value: Any) -> Period | None:
 
 
 def _length(name: str, value: Any) -> pd.Timedelta:
+    bare = isinstance(value, int | float) or (isinstance(value, str) and value.strip().isdigit())
     try:
-        length = pd.Timedelta(value)
+        length = pd.Timedelta(0) if bare else pd.Timedelta(value)
     except (TypeError, ValueError):
         length = pd.Timedelta(0)
     if pd.isna(length) or length <= pd.Timedelta(0):
@@ -100,11 +101,15 @@ def in_date_order(ds: xr.Dataset) -> xr.Dataset:
     return ds if (np.diff(order) == 1).all() else ds.isel(time=order)
 
 
+Orbit = int | float | str | None
+"""Value of the coordinate that tells viewing geometries apart; None: there is only one."""
+
+
 @dataclass(frozen=True)
 class OrbitDates:
-    """The dates (positions in the stack, ascending) of one relative orbit."""
+    """The dates (positions in the stack, ascending) of one viewing geometry."""
 
-    orbit: int | None
+    orbit: Orbit
     dates: npt.NDArray[np.intp]
 
 
@@ -130,13 +135,17 @@ def by_orbit(ds: xr.Dataset, by: Hashable | None) -> list[OrbitDates]:
             "apart. Assign it (ds.assign_coords(relative_orbit=('time', [...]))), or say by=None if all dates share one"
         )
     values = ds[by].values
-    groups = [OrbitDates(int(orbit), np.flatnonzero(values == orbit)) for orbit in np.unique(values)]
+    if unknown := int(pd.isna(values).sum()):
+        raise GeometryError(f"{by}: unknown (NaN) for {unknown} of {count} dates; drop or name them first")
+    if values.dtype.kind == "f" and (values == np.round(values)).all():
+        values = values.astype(np.int64)
+    groups = [OrbitDates(orbit, np.flatnonzero(values == orbit)) for orbit in np.unique(values).tolist()]
     for group in groups:
         _refuse_duplicates(ds["time"].values[group.dates], group.orbit)
     return groups
 
 
-def _refuse_duplicates(times: Dates, orbit: int | None) -> None:
+def _refuse_duplicates(times: Dates, orbit: Orbit) -> None:
     unique, counts = np.unique(times, return_counts=True)
     if (counts > 1).any():
         which = ", ".join(str(t)[:19] for t in unique[counts > 1][:5])

@@ -77,16 +77,14 @@ def despeckle(
     >>> bool(smooth.vv.isel(time=0).std() < stack.vv.isel(time=0).std())
     True
     """
-    if method not in FILTERS:
+    if not isinstance(method, str) or method not in FILTERS:
         raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, FILTERS))}")
-    if not enl > 0 or not np.isfinite(enl):
-        raise InvalidInputError(f"enl: got {enl!r}, want a number of looks above 0")
     if border not in ("shrink", "replicate"):
         raise InvalidInputError(f"border: got {border!r}, want 'shrink' or 'replicate'")
     size = window_of(window)
-    given = {"enl": float(enl)}
+    given = {"enl": conventions.positive_number("enl", enl)}
     parameters = tuple((name, given[name]) for name in FILTERS[method])
-    kernel = SpeckleKernel(method, size, border, int(min_valid), parameters)
+    kernel = SpeckleKernel(method, size, border, conventions.whole_number("min_valid", min_valid, 0), parameters)
     if isinstance(obj, xr.Dataset):
         bands = {name: _filtered(obj[name], kernel) for name in conventions.radar_bands(obj)}
         return conventions.add_history(obj.assign(bands), kernel.describe())

@@ -118,6 +118,8 @@ def _open_folder(folder: Path, pattern: str | None, chunks: Chunks) -> xr.Datase
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
     if pattern is None:
         return None
+    if not isinstance(pattern, str):
+        raise InvalidInputError(f"pattern: got {pattern!r}, want a regular expression")
     try:
         compiled = re.compile(pattern)
     except re.error as error:

@@ -33,7 +33,7 @@ class WindowArray(da.Array):  # type: ignore[misc]
     """A dask array that remembers the lazy array behind it."""
 
     def __new__(cls, lazy: LazyArray, chunks: Chunks) -> WindowArray:
-        chunks = da.core.normalize_chunks(chunks, lazy.shape, dtype=lazy.dtype)
+        chunks = _normalized(chunks, lazy)
         name = f"window-{tokenize(lazy, chunks)}"
         meta = np.empty((0,) * lazy.ndim, lazy.dtype)
         plain = da.from_array(lazy, chunks, name=name, getitem=read_block, meta=meta, inline_array=False)
@@ -83,6 +83,16 @@ class WindowArray(da.Array):  # type: ignore[misc]
         if func in (np.stack, np.concatenate) and (joined := _join(func, *args, **kwargs)) is not None:
             return joined
         return super().__array_function__(func, types, args, kwargs)
+
+
+def _normalized(chunks: Chunks, lazy: LazyArray) -> tuple[tuple[int, ...], ...]:
+    try:
+        sizes: tuple[tuple[int, ...], ...] = da.core.normalize_chunks(chunks, lazy.shape, dtype=lazy.dtype)
+    except (ValueError, TypeError, ZeroDivisionError, NotImplementedError) as error:
+        raise InvalidInputError(
+            f"chunks: got {chunks!r} for the shape {lazy.shape}, want 'auto', a number, one size a dimension, or None ({error})"
+        ) from None
+    return sizes
 
 
 def read_block(lazy: LazyArray, window: Window) -> npt.NDArray[Any]:
@@ -185,6 +195,11 @@ def aligned(arrays: Sequence[Array]) -> list[Array]:
     if lazy is None:
         return list(arrays)
     return [a.rechunk(lazy.chunks) if is_lazy(a) else da.from_array(a, lazy.chunks) for a in arrays]
+
+
+def contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """`array` in C order, without a copy where it is; unlike `ascontiguousarray` it leaves a number a number."""
+    return np.require(array, requirements="C")
 
 
 def block_windows(chunks: tuple[tuple[int, ...], ...]) -> Iterator[tuple[tuple[int, ...], Window]]:

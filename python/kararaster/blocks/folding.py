@@ -16,7 +16,18 @@ from dask.base import tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from kararaster import threads
-from kararaster.blocks.carrier import TILE, Array, Chunks, Graph, Literal, aligned, block_windows, is_lazy, lazy_of
+from kararaster.blocks.carrier import (
+    TILE,
+    Array,
+    Chunks,
+    Graph,
+    Literal,
+    aligned,
+    block_windows,
+    contiguous,
+    is_lazy,
+    lazy_of,
+)
 from kararaster.lazy import InMemory, LazyArray, Window
 
 MANY_TILES = 32
@@ -65,7 +76,7 @@ def fold(plan: TimeFold, bands: Sequence[Array], starts: Starts | None = None) -
     if not is_lazy(stacks[0]) and any(is_lazy(start) for start in stored):
         stacks = [da.from_array(a, (a.shape[0], *stored[0].chunks[1:])) for a in stacks]
     if not is_lazy(stacks[0]):
-        arrays = [np.ascontiguousarray(a) for a in stacks]
+        arrays = [contiguous(a) for a in stacks]
         return plan.at_once(arrays) if starts is None else _fold_memory(plan, arrays, starts)
     lazies = [lazy_of(a) for a in stacks]
     chunks = stacks[0].chunks[1:]
@@ -232,58 +243,90 @@ def _fold_chunks(name: str, plan: TimeFold, stacks: Sequence[Array], starts: Sta
     """A stack chunked by hand: a chain of tasks a tile, each folding the next few dates into a copy of the moments."""
     times = stacks[0].chunks[0]
     edges = list(itertools.accumulate(times, initial=0))
+    stages = _stages(plan, times)
     graph: Graph = {}
     for at, window in block_windows(stacks[0].chunks[1:]):
         shape = Literal(tuple(s.stop - s.start for s in window))
-        cells: Any = (f"{name}-start", *at)
-        graph[cells] = (_fold_start, Literal(plan), shape, _start_keys(starts, at))
-        for number, step in enumerate(_steps(plan, times)):
-            key = (f"{name}-step-{number}", *at)
-            held = Literal([d for i in step for d in range(edges[i], edges[i + 1])])
-            graph[key] = (_fold_step, Literal(plan), cells, [[(a.name, i, *at) for i in step] for a in stacks], held)
-            cells = key
-        graph[(name, *at)] = (_fold_finish, Literal(plan), cells, shape)
+        stored, result = _start_keys(starts, at), None
+        for stage, (groups, steps) in enumerate(stages):
+            what, cells = Literal((plan, groups, shape.value)), None
+            for number, step in enumerate(steps):
+                key = (f"{name}-step-{stage}-{number}", *at)
+                held = Literal([d for i in step for d in range(edges[i], edges[i + 1])])
+                parts = [[(a.name, i, *at) for i in step] for a in stacks]
+                graph[key] = (_fold_step, what, stored if cells is None else None, cells, parts, held)
+                cells = key
+            taken = (f"{name}-taken-{stage}", *at)
+            graph[taken] = (_fold_take, what, stored if cells is None else None, cells, result)
+            result = taken
+        graph[(name, *at)] = (_fold_finish, Literal(plan), result, shape)
     return graph
 
 
-def _steps(plan: TimeFold, times: tuple[int, ...]) -> list[list[int]]:
-    """The chunks along time that hold wanted dates, a few dates a step."""
-    wanted = {d for periods in plan.groups for dates in periods for d in dates}
-    steps: list[list[int]] = []
+Stage = tuple[tuple[int, ...], list[list[int]]]
+"""Groups that are folded together, and the chunks along time of each step."""
+
+
+def _stages(plan: TimeFold, times: tuple[int, ...]) -> list[Stage]:
+    """Group after group, so that only one has moments in memory; all together where chunks along time mix them."""
+    number_of = {d: i for i, periods in enumerate(plan.groups) for dates in periods for d in dates}
+    wanted: list[set[int]] = []
     start = 0
-    for i, n in enumerate(times):
-        if not wanted.isdisjoint(range(start, start + n)):
-            if steps and sum(times[k] for k in (*steps[-1], i)) <= DATES_AT_ONCE:
-                steps[-1].append(i)
-            else:
-                steps.append([i])
+    for n in times:
+        wanted.append({number_of[d] for d in range(start, start + n) if d in number_of})
         start += n
+    together: list[tuple[int, ...]]
+    if all(len(groups) <= 1 for groups in wanted):
+        together = [(number,) for number in range(len(plan.groups))]
+    else:
+        together = [tuple(range(len(plan.groups)))]
+    return [(groups, _steps([i for i, w in enumerate(wanted) if w.intersection(groups)], times)) for groups in together]
+
+
+def _steps(chunks: list[int], times: tuple[int, ...]) -> list[list[int]]:
+    """Chunks along time, a few dates a step."""
+    steps: list[list[int]] = []
+    for i in chunks:
+        if steps and sum(times[k] for k in (*steps[-1], i)) <= DATES_AT_ONCE:
+            steps[-1].append(i)
+        else:
+            steps.append([i])
     return steps
 
 
 Cells = list[list[npt.NDArray[np.float64]]]
+"""The cells of each group of a stage."""
 
 
-def _fold_start(plan: Literal, shape: Literal, starts: Stored | None) -> Cells:
-    return [_new_cells(plan.value, number, shape.value, starts) for number in range(len(plan.value.groups))]
-
-
-def _fold_step(plan: Literal, before: Cells, blocks: list[list[npt.NDArray[Any]]], held: Literal) -> Cells:
-    fold_plan: TimeFold = plan.value
-    cells = [[cell.copy() for cell in group] for group in before]
-    bands = [np.ascontiguousarray(np.concatenate(parts)) for parts in blocks]
+def _fold_step(
+    what: Literal, stored: Stored | None, before: Cells | None, parts: list[list[npt.NDArray[Any]]], held: Literal
+) -> Cells:
+    plan, groups, shape = what.value
+    if before is None:
+        cells = [_new_cells(plan, number, shape, stored) for number in groups]
+    else:  # a task may run twice: never change what another task made
+        cells = [[cell.copy() for cell in group] for group in before]
+    bands = [contiguous(np.concatenate(blocks)) for blocks in parts]
     position = {date: i for i, date in enumerate(held.value)}
     with threads.inside_task():
-        for group, periods in zip(cells, fold_plan.groups, strict=True):
-            for cell, dates in zip(group, periods, strict=True):
-                fold_plan.add(cell, bands, [position[d] for d in dates if d in position])
+        for number, group in zip(groups, cells, strict=True):
+            for cell, dates in zip(group, plan.groups[number], strict=True):
+                plan.add(cell, bands, [position[d] for d in dates if d in position])
     return cells
 
 
-def _fold_finish(plan: Literal, cells: Cells, shape: Literal) -> dict[str, npt.NDArray[Any]]:
-    fold_plan: TimeFold = plan.value
+def _fold_take(
+    what: Literal, stored: Stored | None, cells: Cells | None, before: npt.NDArray[np.float64] | None
+) -> npt.NDArray[np.float64]:
+    plan, groups, shape = what.value
+    result: npt.NDArray[np.float64] = plan.new_result(math.prod(shape)) if before is None else before.copy()
     with threads.inside_task():
-        result = fold_plan.new_result(math.prod(shape.value))
-        for number, group in enumerate(cells):
-            fold_plan.take(result, number, group)
-        return fold_plan.finish(result, shape.value)
+        for i, number in enumerate(groups):
+            plan.take(result, number, _new_cells(plan, number, shape, stored) if cells is None else cells[i])
+    return result
+
+
+def _fold_finish(plan: Literal, result: npt.NDArray[np.float64], shape: Literal) -> dict[str, npt.NDArray[Any]]:
+    with threads.inside_task():
+        done: dict[str, npt.NDArray[Any]] = plan.value.finish(result, shape.value)
+        return done

@@ -18,6 +18,7 @@ from kararaster.blocks.carrier import (
     aligned,
     block_windows,
     collect,
+    contiguous,
     is_lazy,
     lazy_of,
 )
@@ -32,7 +33,7 @@ def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype
     if all(lazy is not None for lazy in lazies):
         return WindowArray(Elementwise(tuple(lazies), function, np.dtype(dtype)), first.chunks)  # type: ignore[arg-type]
     if not is_lazy(first):
-        return function(*map(np.ascontiguousarray, stacks), window=tuple(slice(0, n) for n in first.shape))
+        return function(*map(contiguous, stacks), window=tuple(slice(0, n) for n in first.shape))
     name = f"elementwise-{tokenize(function, *stacks)}"
     graph: Graph = {
         (name, *at): (_apply, function, [(a.name, *at) for a in stacks], Literal(window))
@@ -43,7 +44,7 @@ def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype
 
 def _apply(function: Any, blocks: list[npt.NDArray[Any]], window: Literal) -> npt.NDArray[Any]:
     with threads.inside_task():
-        out: npt.NDArray[Any] = function(*map(np.ascontiguousarray, blocks), window=window.value)
+        out: npt.NDArray[Any] = function(*map(contiguous, blocks), window=window.value)
         return out
 
 
@@ -59,7 +60,7 @@ def halo(
         return WindowArray(Halo(lazy, function, radius, np.dtype(dtype)), array.chunks)
     if not is_lazy(array):
         whole = tuple(slice(0, n) for n in array.shape)
-        return function(np.ascontiguousarray(array), grow(whole, radius, array.shape)[1])
+        return function(contiguous(array), grow(whole, radius, array.shape)[1])
     name = f"halo-{tokenize(function, array, radius)}"
     graph: Graph = {}
     for at, window in block_windows(array.chunks):
@@ -80,7 +81,7 @@ def _filter(function: Any, pieces: list[list[npt.NDArray[Any]]], where: Literal)
         for line, r in zip(pieces, rows, strict=True)
     ]
     with threads.inside_task():
-        out: npt.NDArray[Any] = function(np.ascontiguousarray(np.concatenate(parts, axis=-2)), placement)
+        out: npt.NDArray[Any] = function(contiguous(np.concatenate(parts, axis=-2)), placement)
         return out
 
 

@@ -6,12 +6,11 @@ import itertools
 from collections.abc import Hashable
 from typing import Any, Protocol
 
-import numpy as np
 import numpy.typing as npt
 from dask.base import tokenize
 
 from kararaster import threads
-from kararaster.blocks.carrier import Array, Graph, Literal, block_windows, collect, is_lazy
+from kararaster.blocks.carrier import Array, Graph, Literal, block_windows, collect, contiguous, is_lazy
 
 
 class Reduction(Protocol):
@@ -25,7 +24,7 @@ class Reduction(Protocol):
 def global_number(reduction: Reduction, array: Array, dtype: npt.DTypeLike) -> Array:
     """`reduction` over all blocks of `array`: a 0-d array. Partials are merged eight at a time."""
     if not is_lazy(array):
-        return reduction.total(reduction.merge([reduction.partial(np.ascontiguousarray(array))]))
+        return reduction.total(reduction.merge([reduction.partial(contiguous(array))]))
     name = f"number-{tokenize(reduction, array)}"
     what = Literal(reduction)
     graph: Graph = {}
@@ -47,7 +46,7 @@ def global_number(reduction: Reduction, array: Array, dtype: npt.DTypeLike) -> A
 
 def _partial(reduction: Literal, block: npt.NDArray[Any]) -> Any:
     with threads.inside_task():
-        return reduction.value.partial(np.ascontiguousarray(block))
+        return reduction.value.partial(contiguous(block))
 
 
 def _merge(reduction: Literal, parts: list[Any]) -> Any:

@@ -41,6 +41,7 @@ def change(
     Relative orbits are never mixed inside one test: each is tested by itself and the p-values are joined. Dates are folded in
     date order, tile by tile, into running moments, so memory does not grow with their number and the bytes of the result do
     not depend on chunks or threads. Dates are taken as independent; serial correlation (moisture, season) raises the alarms.
+    Of lazy input only the coordinates on time are read.
 
     Parameters
     ----------
@@ -59,7 +60,9 @@ def change(
     by : str or None
         Coordinate that tells viewing geometries apart. None is your word that all dates share one.
     combine : {"fisher", "stouffer"}
-        How orbits are joined: Fisher finds changes whatever their sign in each orbit; Stouffer adds signed scores.
+        How orbits are joined: Fisher finds changes whatever their sign in each orbit; Stouffer adds signed scores, and a
+        change whose sign differs between orbits cancels. With "hotelling" the sign of an orbit is that of the sum of the
+        standardised differences of its bands, so use "stouffer" there only where both bands move the same way.
     alpha, control : float, {"fdr", None}
         `changed` holds the pixels found at this false discovery rate (Benjamini and Hochberg 1995) over the whole map; with
         control=None, the pixels with p <= alpha.
@@ -70,11 +73,12 @@ def change(
 
     Returns
     -------
-    Dataset on the grid of `ds`: `statistic` (hotelling: one-sided normal score of the joined p-value; ttest: signed normal
-    score; logratio: natural logarithm of the ratio), `p_value`, `neg_log10_p`, `magnitude` (band, y, x; dB, after over
-    before), `direction` (int8: 1 brighter, -1 darker, 0 where orbits or bands disagree), `n_pre`, `n_post`, `n_orbits`,
-    `changed` (bool); coordinate `p_threshold`: the largest p-value called changed. A pixel no orbit can test is NaN, with its
-    counts. Power at or below zero, NaN and infinite samples are left out and not counted.
+    Dataset on the grid of `ds`: `statistic` (hotelling with "fisher": one-sided normal score of the joined p-value;
+    hotelling with "stouffer" and ttest: signed normal score; logratio: natural logarithm of the ratio), `p_value`,
+    `neg_log10_p`, `magnitude` (band, y, x; dB, after over before), `direction` (int8: 1 brighter, -1 darker, 0 where orbits or
+    bands disagree or nothing was tested), `n_pre`, `n_post`, `n_orbits`, `changed` (bool); coordinate `p_threshold`: the
+    largest p-value called changed. A pixel no orbit can test is NaN, with its counts. Power at or below zero, NaN and
+    infinite samples are left out and not counted.
 
     Raises
     ------
@@ -95,6 +99,7 @@ def change(
     >>> int(result.n_orbits.max())
     2
     """
+    conventions.require_dataset(ds)
     names = conventions.radar_bands(ds, params.pop("bands", None))
     test = options(method, combine, len(names), params)
     level = checked_alpha(alpha)
@@ -107,7 +112,7 @@ def change(
     ds = periods.in_date_order(ds)
     moment = periods.timestamp("event", event)
     when = _Periods(moment, periods.before(moment, pre), periods.after(moment, post))
-    stacks = [_stack(ds[name]) for name in names]
+    stacks = conventions.time_stacks(ds, names)
     if baseline is None:
         plan, orbits = _plan(ds, when, test, by)
         starts: list[list[Any]] | None = None
@@ -137,17 +142,12 @@ class _Periods:
         return {f"before ({self.pre})": self.pre, f"after ({self.post})": self.post}
 
 
-def _stack(band: xr.DataArray) -> xr.DataArray:
-    conventions.require_linear_power(band)
-    return band.transpose("time", *conventions.spatial_dims(band))
-
-
 Groups = tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]
 
 
 def _plan(
     ds: xr.Dataset, when: _Periods, test: TestOptions, by: Hashable | None
-) -> tuple[BeforeAfter, list[int | None]]:
+) -> tuple[BeforeAfter, list[periods.Orbit]]:
     """The orbits that have enough dates on both sides, and their dates."""
     times = ds["time"].values
     groups = periods.by_orbit(ds, by)
@@ -168,7 +168,7 @@ def _plan(
 
 def _plan_on_baseline(
     ds: xr.Dataset, when: _Periods, test: TestOptions, by: Hashable | None, stored: Baseline
-) -> tuple[BeforeAfter, list[int | None], list[list[Any]]]:
+) -> tuple[BeforeAfter, list[periods.Orbit], list[list[Any]]]:
     """As `_plan`, with the period before taken from stored moments."""
     times = ds["time"].values
     found, orbits, starts = [], [], []
@@ -244,7 +244,7 @@ def _dataset(
     names: list[str],
     test: TestOptions,
     when: _Periods,
-    orbits: list[int | None],
+    orbits: list[periods.Orbit],
     alpha: float,
     control: str | None,
     ds: xr.Dataset,

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from kararaster import conventions
 from kararaster.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class TestOptions:
 def options(method: str | None, combine: str, bands: int, params: dict[str, Any]) -> TestOptions:
     """Checked options of a test on `bands` bands."""
     name = "hotelling" if method is None else method
-    if name not in METHODS:
+    if not isinstance(name, str) or name not in METHODS:
         raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, METHODS))}")
     if combine not in COMBINE:
         raise InvalidInputError(f"combine: got {combine!r}, want one of {', '.join(map(repr, COMBINE))}")
@@ -76,32 +76,18 @@ def options(method: str | None, combine: str, bands: int, params: dict[str, Any]
     allowed = {"enl", "min_pre", "min_post"} if name == "logratio" else {"min_pre", "min_post"}
     if unknown := sorted(set(params) - allowed):
         raise InvalidInputError(f"{name}: got unknown parameters {unknown}, want some of {sorted(allowed | {'bands'})}")
-    enl = float(params.get("enl", 4.4))
-    if not enl > 0 or not np.isfinite(enl):
-        raise InvalidInputError(f"enl: got {enl}, want a number of looks above 0")
     return TestOptions(
         method=name,
         combine=combine,
-        enl=enl,
-        min_pre=_at_least(known.min_pre, "min_pre", params),
-        min_post=_at_least(known.min_post, "min_post", params),
+        enl=conventions.positive_number("enl", params.get("enl", 4.4)),
+        min_pre=conventions.whole_number("min_pre", params.get("min_pre", known.min_pre), known.min_pre),
+        min_post=conventions.whole_number("min_post", params.get("min_post", known.min_post), known.min_post),
         bands=bands,
     )
 
 
-def _at_least(least: int, name: str, params: dict[str, Any]) -> int:
-    value = params.get(name, least)
-    try:
-        n = operator.index(value)
-    except TypeError:
-        n = least - 1
-    if n < least:
-        raise InvalidInputError(f"{name}: got {value!r}, want a whole number of dates, {least} or more for this method")
-    return n
-
-
 def checked_alpha(alpha: float) -> float:
     """`alpha` as a probability strictly between 0 and 1."""
-    if not 0 < alpha < 1:
+    if not isinstance(alpha, float | int | np.floating) or not 0 < alpha < 1:
         raise InvalidInputError(f"alpha: got {alpha!r}, want a false-alarm probability between 0 and 1, such as 0.05")
     return float(alpha)

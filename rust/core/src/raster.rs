@@ -152,7 +152,9 @@ pub struct Placement {
 impl Placement {
     /// Check that an output of `dst` (rows, columns) fits into an input of `src` (rows, columns).
     pub fn check(&self, src: (usize, usize), dst: (usize, usize)) -> Result<()> {
-        if self.top + dst.0 > src.0 || self.left + dst.1 > src.1 {
+        let fits =
+            |offset: usize, wanted: usize, there: usize| offset.checked_add(wanted).is_some_and(|end| end <= there);
+        if !fits(self.top, dst.0, src.0) || !fits(self.left, dst.1, src.1) {
             return Err(Error::shape(
                 "dst",
                 format!("{dst:?} at ({}, {})", self.top, self.left),

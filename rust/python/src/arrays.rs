@@ -3,7 +3,8 @@
 use kararaster_core::raster::{Raster, RasterMut};
 use numpy::ndarray::Dimension;
 use numpy::{
-    Element, PyReadonlyArray, PyReadonlyArrayDyn, PyReadwriteArray, PyReadwriteArrayDyn, PyUntypedArrayMethods,
+    Element, PyArrayDyn, PyArrayMethods, PyReadonlyArray, PyReadonlyArrayDyn, PyReadwriteArray, PyReadwriteArrayDyn,
+    PyUntypedArrayMethods,
 };
 use pyo3::prelude::*;
 
@@ -27,6 +28,15 @@ pub fn slice_mut<'a, T: Element, D: Dimension>(
     array.as_slice_mut().map_err(|_| not_contiguous(py, name))
 }
 
+/// `array` for writing: of dtype `T`, writeable, and not in use as another argument.
+pub fn writable<'py, T: Element>(name: &str, array: &Bound<'py, PyAny>) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
+    let py = array.py();
+    let found = array.cast::<PyArrayDyn<T>>().map_err(|_| {
+        error::invalid(py, format!("{name}: got {}, want a numpy array of {}", array.get_type(), T::get_dtype(py)))
+    })?;
+    found.try_readwrite().map_err(|why| error::invalid(py, format!("{name}: {why}; want an array of its own")))
+}
+
 /// Rows and columns of a 2-D array.
 pub fn shape2<D: Dimension, T: Element>(
     py: Python<'_>,
@@ -36,6 +46,14 @@ pub fn shape2<D: Dimension, T: Element>(
     match *array.shape() {
         [height, width] => Ok((height, width)),
         ref other => Err(error::invalid(py, format!("{name}: got shape {other:?}, want rows and columns"))),
+    }
+}
+
+/// Number of pixels of an array (fields, pixels).
+pub fn pixels(py: Python<'_>, name: &str, shape: &[usize]) -> PyResult<usize> {
+    match *shape {
+        [_, pixels] => Ok(pixels),
+        ref other => Err(error::invalid(py, format!("{name}: got shape {other:?}, want fields and pixels"))),
     }
 }
 

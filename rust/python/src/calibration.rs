@@ -3,10 +3,10 @@
 use kararaster_core::calibration::{self, Lut, Negative};
 use kararaster_core::noise::Noise;
 use kararaster_core::raster::{Raster, RasterMut};
-use numpy::{PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArray2};
+use numpy::{PyReadonlyArray2, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
-use crate::arrays::{shape2, slice, slice_mut};
+use crate::arrays::{shape2, slice, slice_mut, writable};
 use crate::enter::enter;
 use crate::error;
 
@@ -19,7 +19,7 @@ type NoiseArrays<'py> = (Values<'py>, Values<'py>, Values<'py>, PyReadonlyArrayD
 pub fn calibrate(
     py: Python<'_>,
     dn: PyReadonlyArray2<'_, u16>,
-    mut dst: PyReadwriteArray2<'_, f32>,
+    dst: Bound<'_, PyAny>,
     origin: (usize, usize),
     lut_line: Values<'_>,
     lut_pixel: Values<'_>,
@@ -29,6 +29,7 @@ pub fn calibrate(
     num_threads: usize,
 ) -> PyResult<()> {
     let core = |e| error::to_python(py, e);
+    let mut dst = writable("dst", &dst)?;
     let negative = negative_rule(py, negative)?;
     let (height, width) = shape2(py, "dn", &dn)?;
     let src = Raster::new("dn", slice(py, "dn", &dn)?, height, width).map_err(core)?;

@@ -2,12 +2,11 @@
 
 use kararaster_core::change::{self, ChangeOut, Combine, Group, Method, Options};
 use kararaster_core::moments::Sample;
-use numpy::{
-    Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArray2, PyReadwriteArrayDyn, PyUntypedArrayMethods,
-};
+use numpy::{Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
-use crate::arrays::{Floats, slice, slice_mut};
+use crate::arrays::{Floats, slice, slice_mut, writable};
 use crate::enter::enter;
 use crate::error;
 use crate::moments::bands;
@@ -44,10 +43,8 @@ impl TestOptions {
     }
 }
 
-/// The arrays a test fills, as a dict.
-#[derive(FromPyObject)]
-#[pyo3(from_item_all)]
-pub struct Outputs<'py> {
+/// The arrays a test fills.
+struct Outputs<'py> {
     statistic: PyReadwriteArrayDyn<'py, f32>,
     p_value: PyReadwriteArrayDyn<'py, f32>,
     neg_log10_p: PyReadwriteArrayDyn<'py, f32>,
@@ -56,6 +53,25 @@ pub struct Outputs<'py> {
     n_pre: PyReadwriteArrayDyn<'py, u16>,
     n_post: PyReadwriteArrayDyn<'py, u16>,
     n_orbits: PyReadwriteArrayDyn<'py, u8>,
+}
+
+impl<'py> Outputs<'py> {
+    /// From a dict with one array a name.
+    fn new(out: &Bound<'py, PyDict>) -> PyResult<Self> {
+        fn array<'py, T: Element>(out: &Bound<'py, PyDict>, name: &str) -> PyResult<PyReadwriteArrayDyn<'py, T>> {
+            writable(name, &out.as_any().get_item(name)?)
+        }
+        Ok(Self {
+            statistic: array(out, "statistic")?,
+            p_value: array(out, "p_value")?,
+            neg_log10_p: array(out, "neg_log10_p")?,
+            magnitude: array(out, "magnitude")?,
+            direction: array(out, "direction")?,
+            n_pre: array(out, "n_pre")?,
+            n_post: array(out, "n_post")?,
+            n_orbits: array(out, "n_orbits")?,
+        })
+    }
 }
 
 impl Outputs<'_> {
@@ -86,13 +102,14 @@ pub fn add_group(
     py: Python<'_>,
     pre: PyReadonlyArray2<'_, f64>,
     post: PyReadonlyArray2<'_, f64>,
-    mut evidence: PyReadwriteArray2<'_, f64>,
+    evidence: Bound<'_, PyAny>,
     options: TestOptions,
     num_threads: usize,
 ) -> PyResult<()> {
     let options = options.check(py)?;
     let pixels = pre.shape()[1];
     let (pre, post) = (slice(py, "pre", &pre)?, slice(py, "post", &post)?);
+    let mut evidence = writable("evidence", &evidence)?;
     let evidence = slice_mut(py, "evidence", &mut evidence)?;
     enter(py, num_threads, |run| change::add_group(&options, pre, post, pixels, evidence, run))
 }
@@ -103,13 +120,14 @@ pub fn add_group(
 pub fn finish(
     py: Python<'_>,
     evidence: PyReadonlyArray2<'_, f64>,
-    mut out: Outputs<'_>,
+    out: Bound<'_, PyDict>,
     options: TestOptions,
     num_threads: usize,
 ) -> PyResult<()> {
     let options = options.check(py)?;
     let pixels = evidence.shape()[1];
     let evidence = slice(py, "evidence", &evidence)?;
+    let mut out = Outputs::new(&out)?;
     let out = out.view(py)?;
     enter(py, num_threads, |run| change::finish(&options, evidence, pixels, out, run))
 }
@@ -121,12 +139,13 @@ pub fn before_after(
     py: Python<'_>,
     stacks: Floats<'_>,
     groups: Vec<(Vec<usize>, Vec<usize>)>,
-    out: Outputs<'_>,
+    out: Bound<'_, PyDict>,
     options: TestOptions,
     num_threads: usize,
 ) -> PyResult<()> {
     let options = options.check(py)?;
     let groups: Vec<Group> = groups.into_iter().map(|(pre, post)| Group { pre, post }).collect();
+    let out = Outputs::new(&out)?;
     match stacks {
         Floats::Single(stacks) => run_before_after(py, &options, &stacks, &groups, out, num_threads),
         Floats::Double(stacks) => run_before_after(py, &options, &stacks, &groups, out, num_threads),

@@ -6,7 +6,7 @@ use kararaster_core::error::Result;
 use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
 
-use crate::arrays::{Float, slice, slice_mut};
+use crate::arrays::{Float, slice, slice_mut, writable};
 use crate::enter::enter;
 
 /// Linear power to decibel; see `kararaster.to_db`.
@@ -14,8 +14,8 @@ use crate::enter::enter;
 #[pyo3(signature = (src, dst, *, num_threads))]
 pub fn to_db(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, num_threads: usize) -> PyResult<()> {
     match src {
-        Float::Single(src) => convert(py, &src, dst.extract()?, num_threads, decibel::to_db),
-        Float::Double(src) => convert(py, &src, dst.extract()?, num_threads, decibel::to_db),
+        Float::Single(src) => convert(py, &src, writable("dst", &dst)?, num_threads, decibel::to_db),
+        Float::Double(src) => convert(py, &src, writable("dst", &dst)?, num_threads, decibel::to_db),
     }
 }
 
@@ -24,8 +24,8 @@ pub fn to_db(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, num_threads:
 #[pyo3(signature = (src, dst, *, num_threads))]
 pub fn from_db(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, num_threads: usize) -> PyResult<()> {
     match src {
-        Float::Single(src) => convert(py, &src, dst.extract()?, num_threads, decibel::from_db),
-        Float::Double(src) => convert(py, &src, dst.extract()?, num_threads, decibel::from_db),
+        Float::Single(src) => convert(py, &src, writable("dst", &dst)?, num_threads, decibel::from_db),
+        Float::Double(src) => convert(py, &src, writable("dst", &dst)?, num_threads, decibel::from_db),
     }
 }
 

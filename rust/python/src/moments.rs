@@ -1,10 +1,10 @@
 //! Running moments of a stack.
 
 use kararaster_core::moments::{self, Layout, Sample, Transform};
-use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArray2, PyUntypedArrayMethods};
+use numpy::{Element, PyReadonlyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
-use crate::arrays::{Floats, slice, slice_mut};
+use crate::arrays::{Floats, pixels, slice, slice_mut, writable};
 use crate::enter::enter;
 use crate::error;
 
@@ -21,7 +21,7 @@ pub fn fold(
     py: Python<'_>,
     stacks: Floats<'_>,
     dates: Vec<usize>,
-    state: PyReadwriteArray2<'_, f64>,
+    state: Bound<'_, PyAny>,
     transform: &str,
     joint: bool,
     num_threads: usize,
@@ -35,8 +35,8 @@ pub fn fold(
         }
     };
     match stacks {
-        Floats::Single(stacks) => run_fold(py, &stacks, &dates, state, transform, joint, num_threads),
-        Floats::Double(stacks) => run_fold(py, &stacks, &dates, state, transform, joint, num_threads),
+        Floats::Single(stacks) => run_fold(py, &stacks, &dates, &state, transform, joint, num_threads),
+        Floats::Double(stacks) => run_fold(py, &stacks, &dates, &state, transform, joint, num_threads),
     }
 }
 
@@ -44,12 +44,13 @@ fn run_fold<T: Sample + Element>(
     py: Python<'_>,
     stacks: &[PyReadonlyArrayDyn<'_, T>],
     dates: &[usize],
-    mut state: PyReadwriteArray2<'_, f64>,
+    state: &Bound<'_, PyAny>,
     transform: Transform,
     joint: bool,
     num_threads: usize,
 ) -> PyResult<()> {
-    let pixels = state.shape()[1];
+    let mut state = writable("state", state)?;
+    let pixels = pixels(py, "state", state.shape())?;
     let layout = Layout { bands: stacks.len(), joint };
     let bands = bands(py, stacks)?;
     let state = slice_mut(py, "state", &mut state)?;

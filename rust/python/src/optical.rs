@@ -1,10 +1,10 @@
 //! Spectral indices.
 
 use kararaster_core::optical::{self, Sample, Scaling};
-use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{Element, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
-use crate::arrays::{slice, slice_mut};
+use crate::arrays::{slice, slice_mut, writable};
 use crate::enter::enter;
 
 type ScalingTuple = (f64, f64, Option<f64>);
@@ -31,17 +31,17 @@ pub fn normalized_difference(
     py: Python<'_>,
     a: Band<'_>,
     b: Bound<'_, PyAny>,
-    dst: PyReadwriteArrayDyn<'_, f32>,
+    dst: Bound<'_, PyAny>,
     scaling: (ScalingTuple, ScalingTuple),
     num_threads: usize,
 ) -> PyResult<()> {
     let scaling = [scaling.0, scaling.1].map(|(scale, offset, nodata)| Scaling { scale, offset, nodata });
     match a {
-        Band::U16(a) => difference(py, &a, &b.extract()?, dst, scaling, num_threads),
-        Band::I16(a) => difference(py, &a, &b.extract()?, dst, scaling, num_threads),
-        Band::U8(a) => difference(py, &a, &b.extract()?, dst, scaling, num_threads),
-        Band::F32(a) => difference(py, &a, &b.extract()?, dst, scaling, num_threads),
-        Band::F64(a) => difference(py, &a, &b.extract()?, dst, scaling, num_threads),
+        Band::U16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
+        Band::I16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
+        Band::U8(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
+        Band::F32(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
+        Band::F64(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
     }
 }
 
@@ -49,10 +49,11 @@ fn difference<S: Sample + Element>(
     py: Python<'_>,
     a: &PyReadonlyArrayDyn<'_, S>,
     b: &PyReadonlyArrayDyn<'_, S>,
-    mut dst: PyReadwriteArrayDyn<'_, f32>,
+    dst: &Bound<'_, PyAny>,
     scaling: [Scaling; 2],
     num_threads: usize,
 ) -> PyResult<()> {
+    let mut dst = writable("dst", dst)?;
     let (a, b, dst) = (slice(py, "a", a)?, slice(py, "b", b)?, slice_mut(py, "dst", &mut dst)?);
     enter(py, num_threads, |run| optical::normalized_difference(a, b, scaling, dst, run))
 }

@@ -8,7 +8,7 @@ use kararaster_core::window::{Border, Frame};
 use numpy::{Element, PyReadonlyArrayDyn, PyReadwriteArrayDyn};
 use pyo3::prelude::*;
 
-use crate::arrays::{Float, images, images_mut};
+use crate::arrays::{Float, images, images_mut, writable};
 use crate::enter::enter;
 use crate::error;
 
@@ -46,8 +46,8 @@ impl FrameArguments {
 #[pyo3(signature = (src, dst, frame))]
 pub fn boxcar(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, frame: FrameArguments) -> PyResult<()> {
     match src {
-        Float::Single(src) => filter(py, &src, dst.extract()?, frame, speckle::boxcar),
-        Float::Double(src) => filter(py, &src, dst.extract()?, frame, speckle::boxcar),
+        Float::Single(src) => filter(py, &src, writable("dst", &dst)?, frame, speckle::boxcar),
+        Float::Double(src) => filter(py, &src, writable("dst", &dst)?, frame, speckle::boxcar),
     }
 }
 
@@ -56,8 +56,12 @@ pub fn boxcar(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, frame: Fram
 #[pyo3(signature = (src, dst, frame, *, enl))]
 pub fn lee(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, frame: FrameArguments, enl: f64) -> PyResult<()> {
     match src {
-        Float::Single(src) => filter(py, &src, dst.extract()?, frame, |s, d, f, run| speckle::lee(s, d, f, enl, run)),
-        Float::Double(src) => filter(py, &src, dst.extract()?, frame, |s, d, f, run| speckle::lee(s, d, f, enl, run)),
+        Float::Single(src) => {
+            filter(py, &src, writable("dst", &dst)?, frame, |s, d, f, run| speckle::lee(s, d, f, enl, run))
+        }
+        Float::Double(src) => {
+            filter(py, &src, writable("dst", &dst)?, frame, |s, d, f, run| speckle::lee(s, d, f, enl, run))
+        }
     }
 }
 
@@ -66,8 +70,8 @@ pub fn lee(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, frame: FrameAr
 #[pyo3(signature = (src, dst, frame))]
 pub fn enl(py: Python<'_>, src: Float<'_>, dst: Bound<'_, PyAny>, frame: FrameArguments) -> PyResult<()> {
     match src {
-        Float::Single(src) => filter(py, &src, dst.extract()?, frame, speckle::enl),
-        Float::Double(src) => filter(py, &src, dst.extract()?, frame, speckle::enl),
+        Float::Single(src) => filter(py, &src, writable("dst", &dst)?, frame, speckle::enl),
+        Float::Double(src) => filter(py, &src, writable("dst", &dst)?, frame, speckle::enl),
     }
 }
 
