@@ -87,6 +87,19 @@ def test_the_core_names_the_argument(call: object, says: str) -> None:
         call(np.ones((3, 3)))
 
 
+def test_output_that_cannot_be_borrowed_is_an_error_not_a_panic() -> None:
+    read_only = np.empty((3, 3))
+    read_only.setflags(write=False)
+    same = np.ones((3, 3))
+    for src, dst in ((np.ones((3, 3)), read_only), (same, same)):
+        with pytest.raises(errors.InvalidInputError, match="dst"):
+            _kernels.boxcar(src, dst, FRAME)
+    with pytest.raises(errors.InvalidInputError, match="region inside"):
+        _kernels.boxcar(np.ones((3, 3)), np.empty((3, 3)), {**FRAME, "top": 2**64 - 1})
+    with pytest.raises(errors.InvalidInputError, match="float32"):
+        _kernels.to_db(np.ones((3, 3), np.float32), np.empty((3, 3)), num_threads=1)
+
+
 def test_error_tree() -> None:
     for name, builtin in {
         "InvalidInputError": ValueError,

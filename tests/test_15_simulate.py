@@ -142,8 +142,12 @@ def test_changes_happen_at_the_event_where_the_truth_says(changes):
 
 def test_acquisitions_repeat_every_twelve_days_and_orbits_agree():
     dates = acquisitions(event="2023-09-19", dates_pre=30, dates_post=5, relative_orbits=(174, 123, 72))
-    assert np.all(np.diff(dates.time) > np.timedelta64(0))
+    assert np.all(np.diff(dates.time) > np.timedelta64(0, "ns"))
     np.testing.assert_array_equal((dates.absolute_orbit - 73) % 175 + 1, dates.relative_orbit)
+    # 175 orbits in 12 days; descending passes come a part of an orbit later
+    since, orbits = dates.time - dates.time[0], dates.absolute_orbit - dates.absolute_orbit[0]
+    assert np.all(np.diff(orbits) > 0)
+    np.testing.assert_allclose(since / np.timedelta64(12, "D") * 175, orbits, rtol=0, atol=0.5)
     times_of_day = set()
     for orbit in (174, 123, 72):
         mine = dates.time[dates.relative_orbit == orbit]
@@ -196,6 +200,7 @@ def test_optical_numbers_are_the_reflectance_of_the_table():
         ({"dates_pre": -1}, "dates_pre"),
         ({"dates_pre": 0, "dates_post": 0}, "dates_pre"),
         ({"event": "yesterday"}, "event"),
+        ({"chunks": {"row": 5}}, "chunks"),
     ],
 )
 def test_bad_arguments_are_named(options, name):

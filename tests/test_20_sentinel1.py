@@ -18,6 +18,7 @@ import xarray as xr
 from kararaster import blocks
 from kararaster.errors import (
     InvalidInputError,
+    InvalidTypeError,
     MissingVariableError,
     ProductError,
     ProductNotFoundError,
@@ -131,6 +132,8 @@ def test_polarizations_are_chosen(safe: Path) -> None:
         open_sentinel1(safe, polarizations=["hh"])
     with pytest.raises(InvalidInputError, match="polarizations"):
         open_sentinel1(safe, polarizations=[])
+    with pytest.raises(InvalidTypeError, match=r"^polarizations: got 5"):
+        open_sentinel1(safe, polarizations=5)
 
 
 def test_horizontal_polarisations(tmp_path: Path) -> None:
@@ -279,6 +282,9 @@ def test_chunks_by_hand_and_none(safe: Path) -> None:
     by_hand = open_sentinel1(safe, chunks={"azimuth_time": 64})
     assert by_hand.vv.chunks == ((64, 64, 64, 38), (PIXELS,))
     np.testing.assert_array_equal(by_hand.vv.values, expected)
+    for unknown in ("x", 0):
+        with pytest.raises(InvalidInputError, match=r"^chunks: got sizes for .*azimuth_time"):
+            open_sentinel1(safe, chunks={unknown: 5})
     loaded = open_sentinel1(safe, chunks=None)
     assert isinstance(loaded.vv.data, np.ndarray)
     np.testing.assert_array_equal(loaded.vv.values, expected)

@@ -125,6 +125,11 @@ def test_pattern_names_date_band_and_orbit(tmp_path):
     np.testing.assert_array_equal(ds["vv"].values, np.stack([image(2), image(1)]))
 
 
+def test_date_group_that_did_not_match_is_named(dated):
+    with pytest.raises(InvalidInputError, match=r"vv\.tif: no date in the name, want something like"):
+        kr.open_stack(dated[0], pattern=r"S1_(?P<date>1999\d{4})?")
+
+
 @pytest.mark.parametrize("pattern", [r"(\d{8})", r"(?P<date>\d{8}"])
 def test_bad_pattern_is_named(dated, pattern):
     with pytest.raises(InvalidInputError, match=r"^pattern"):
@@ -290,7 +295,7 @@ def test_damaged_or_odd_stores_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ProductError, match=r"stack\.nc"):
         kr.open_stack(path)
-    with pytest.raises(InvalidInputError, match=r"wanted .*time"):
+    with pytest.raises(InvalidInputError, match=r"want .*time"):
         kr.open_stack(save(stored(["2023-01-01"]).isel(time=0, drop=True), tmp_path / "flat.nc"))
     undated = stored(["2023-01-01"]).drop_vars("time")
     with pytest.raises(InvalidInputError, match=r"has no dates"):

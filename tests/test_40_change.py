@@ -389,6 +389,12 @@ def test_constant_and_all_nan_pixels_have_no_test() -> None:
     assert not got.changed.values[0, :2].any()
 
 
+def test_a_band_that_is_a_multiple_of_the_other_has_no_joint_test() -> None:
+    ds = stack(20, 5, (30, 30))
+    ds["vh"] = ds.vv * np.float32(0.2)
+    assert np.isnan(kr.change(ds, **LONG).p_value).all()
+
+
 def test_all_nan_dates_are_not_counted() -> None:
     ds = stack(6, 3, (4, 4), dtype=np.float64)
     want = kr.change(ds.isel(time=[0, 1, 3, 4, 5, 6, 7, 8]), **LONG)

@@ -45,9 +45,10 @@ def result(*, chunks=None):
 def test_cogs_hold_the_values(tmp_path, chunks):
     ds = result()
     paths = kr.to_cog(result(chunks=chunks), tmp_path / "out")
-    assert [path.stem for path in paths] == ["p_value", "changed", "direction", "n_pre", "magnitude", "red"]
+    dates = ["red_20230905T073621", "red_20231005T073621"]
+    assert [path.stem for path in paths] == ["p_value", "changed", "direction", "n_pre", "magnitude", *dates]
     for path in paths:
-        expected = ds[path.stem].values
+        expected = ds["red"].values[dates.index(path.stem)] if path.stem in dates else ds[path.stem].values
         with rasterio.open(path) as file:
             pixels = file.read()
             np.testing.assert_array_equal(pixels if expected.ndim == 3 else pixels[0], expected)
@@ -73,11 +74,11 @@ def test_cogs_say_what_they_hold(tmp_path):
         assert json.loads(file.tags()["flag_values"]) == [-1, 0, 1]
     with rasterio.open(files["magnitude"]) as file:
         assert file.descriptions == ("vv", "vh")
-    with rasterio.open(files["red"]) as file:
+    with rasterio.open(files["red_20231005T073621"]) as file:
         assert file.nodata == 0
-        assert file.scales == (1e-4, 1e-4)
-        assert file.offsets == (-0.1, -0.1)
-        assert file.descriptions == ("2023-09-05T07:36:21", "2023-10-05T07:36:21")
+        assert file.scales == (1e-4,)
+        assert file.offsets == (-0.1,)
+        assert file.descriptions == ("red",)
 
 
 def test_overviews_average_measurements_and_never_invent_classes(tmp_path):
@@ -108,15 +109,43 @@ def test_what_variables_share_is_computed_once(tmp_path):
 
 
 def test_cog_round_trip_through_open_stack(tmp_path):
-    ds = kr.simulate.stack(shape=(300, 200), dates_pre=1, dates_post=1, relative_orbits=(174,))
-    for date in range(2):
-        stamp = str(ds["time"].values[date])[:10]
-        for path in kr.to_cog(ds.isel(time=date, drop=True), tmp_path / "cogs" / stamp):
-            assert path.parent.name == stamp
+    options = {"shape": (300, 200), "dates_pre": 2, "dates_post": 1}
+    ds = kr.simulate.stack(**options)
+    paths = kr.to_cog(kr.simulate.stack(**options, chunks={"time": 4, "y": 128, "x": 200}), tmp_path / "cogs")
+    assert {path.parent for path in paths} == {tmp_path / "cogs"}
+    assert [path.name for path in paths[:2]] == ["vv_20230901T030110.tif", "vv_20230904T145437.tif"]
+    with rasterio.open(paths[0]) as file:
+        tags = file.tags()
+    assert (tags["relative_orbit"], tags["platform"], tags["orbit_state"]) == ("123", "sentinel-1a", "descending")
     back = kr.open_stack(tmp_path / "cogs")
+    for name in ("vv", "vh", "time", "relative_orbit"):
+        np.testing.assert_array_equal(back[name].values, ds[name].values)
+        assert back[name].dtype == ds[name].dtype
     for band in ("vv", "vh"):
-        np.testing.assert_array_equal(back[band].values, ds[band].values)
         assert back[band].attrs == ds[band].attrs
+
+
+def test_names_of_other_variables_come_back_as_bands(tmp_path):
+    ds = result()[["red"]].rename(red="ndvi")
+    back = kr.open_stack(kr.to_cog(ds, tmp_path)[0].parent)
+    assert list(back.data_vars) == ["ndvi"]
+    np.testing.assert_array_equal(back["ndvi"].values, ds["ndvi"].values)
+
+
+def test_two_orbits_at_one_second_get_two_files(tmp_path):
+    ds = kr.simulate.stack(shape=(20, 30), dates_pre=1, dates_post=1)[["vv"]]
+    shared = np.array(["2023-09-01", "2023-09-02", "2023-09-02T00:00:00.5", "2023-09-03"], "datetime64[ns]")
+    ds = ds.assign_coords(time=shared)
+    names = [path.stem for path in kr.to_cog(ds, tmp_path / "cogs")]
+    assert names == ["vv_20230901T000000", "vv_20230902T000000_174", "vv_20230902T000000_123", "vv_20230903T000000"]
+    back = kr.open_stack(tmp_path / "cogs")
+    np.testing.assert_array_equal(back["relative_orbit"].values, [123, 123, 174, 174])
+    np.testing.assert_array_equal(back["vv"].values, ds["vv"].values[[0, 2, 1, 3]])
+    with pytest.raises(InvalidInputError, match=r"^time: 20230902T000000 is there more than once"):
+        kr.to_cog(ds.drop_vars("relative_orbit"), tmp_path / "none")
+    with pytest.raises(InvalidInputError, match=r"^time: .*NaT"):
+        kr.to_cog(ds.assign_coords(time=np.where(shared == shared[0], np.datetime64("NaT"), shared)), tmp_path / "none")
+    assert not (tmp_path / "none").exists()
 
 
 def test_failure_leaves_everything_as_it_was(tmp_path):
@@ -173,6 +202,14 @@ def test_zarr_round_trip(tmp_path, chunks):
     kr.to_zarr(ds[["p_value"]], path, overwrite=True)
     assert list(xr.open_dataset(path, engine="zarr", consolidated=False).data_vars) == ["p_value"]
     assert [entry.name for entry in tmp_path.iterdir()] == ["out.zarr"]
+
+
+@pytest.mark.filterwarnings("error:.*onsolidated metadata")
+def test_zarr_has_its_metadata_in_one_place(tmp_path):
+    path = kr.to_zarr(result(), tmp_path / "out.zarr")
+    names = json.loads((path / "zarr.json").read_text())["consolidated_metadata"]["metadata"]
+    assert set(names) == set(result().variables)
+    np.testing.assert_array_equal(xr.open_zarr(path)["n_pre"].values, result()["n_pre"].values)
 
 
 def test_radar_stack_in_zarr_comes_back_with_its_coordinates(tmp_path):

@@ -40,18 +40,40 @@ def test_help_is_quick_and_lists_the_commands():
         assert command in shown.output
 
 
+def test_no_arguments_print_the_help():
+    shown = runner.invoke(app, [])
+    assert shown.exit_code == 0
+    assert shown.output.strip() == runner.invoke(app, ["--help"]).output.strip()
+
+
+def test_version_is_printed():
+    shown = runner.invoke(app, ["--version"])
+    assert (shown.exit_code, shown.output) == (0, f"kararaster {kr.__version__}\n")
+
+
+def test_flags_have_no_twin():
+    assert "--no-" not in runner.invoke(app, ["change", "--help"]).output
+
+
 def test_info_of_a_stack(stack):
     shown = runner.invoke(app, ["info", str(stack)])
     assert shown.exit_code == 0, shown.output
     for fact in (
-        "18, 2023-07-18",
-        "2023-10-24",
+        "18, 2023-07-15",
+        "2023-10-22",
         "123 (9 dates), 174 (9 dates)",
         "vv (float32)",
         "256 x 256",
         "EPSG:32638",
     ):
         assert fact in shown.output
+
+
+def test_info_of_an_irregular_grid(tmp_path):
+    ds = kr.simulate.stack(shape=(20, 20), dates_pre=1, dates_post=1).isel(x=[0, 1, 5, 9])
+    shown = runner.invoke(app, ["info", str(kr.to_zarr(ds, tmp_path / "odd.zarr"))])
+    assert shown.exit_code == 0, shown.output
+    assert "EPSG:32638, not evenly spaced" in shown.output
 
 
 def test_info_of_real_products(samples):
@@ -98,6 +120,10 @@ def test_change_leaves_what_the_function_gives(stack, tmp_path):
         (["change", "{stack}", "--event", "soon", "-o", "{out}"], "event"),
         (["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--method", "magic"], "hotelling"),
         (["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--alpha", "5"], "alpha"),
+        (
+            ["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--despeckle", "mean"],
+            "--despeckle: got 'mean', want one of lee, boxcar, none",
+        ),
         (["change", "{out}/nowhere", "--event", "2023-09-19", "-o", "{out}"], "does not exist"),
         (["info", "{out}/nowhere"], "does not exist"),
         (["demo", "--size", "0", "--folder", "{out}"], "size"),
@@ -170,9 +196,10 @@ def test_demo_keeps_its_promises(tmp_path):
     shown = runner.invoke(app, ["demo", "--folder", str(tmp_path), "--size", "384"])
     assert shown.exit_code == 0, shown.output
     names = {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()}
-    assert {"map.png", "change/p_value.tif", "change/changed.tif", "optical/ndvi.tif", "optical/ndbi.tif"} <= names
+    optical = {f"optical/{name}_{date}T073621.tif" for name in ("ndvi", "ndbi") for date in ("20230905", "20231005")}
+    assert {"map.png", "change/p_value.tif", "change/changed.tif"} | optical <= names
     assert not [name for name in names if "/." in name or name.startswith(".")]
-    for words in ("AUC of the statistic", "nominal 5.00%", "NDVI", "map.png"):
+    for words in ("AUC of the statistic", "nominal 5.00%", "NDVI", "The column Lee as a map"):
         assert words in shown.output
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 app = typer.Typer(
     name="kararaster",
     help="Sentinel-1 and Sentinel-2 change detection.",
-    no_args_is_help=True,
+    invoke_without_command=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
@@ -30,9 +30,17 @@ _MAP_PIXELS = 2**27
 def options(
     context: typer.Context,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     """Sentinel-1 and Sentinel-2 change detection."""
     context.obj = debug
+    if version:
+        from kararaster import __version__
+
+        typer.echo(f"kararaster {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 @app.command()
@@ -80,7 +88,7 @@ def change(
     window: Annotated[int, typer.Option(help="Of the speckle filter, in pixels.")] = 7,
     enl: Annotated[float, typer.Option(help="Equivalent number of looks of the stack.")] = 4.4,
     pattern: Annotated[str | None, typer.Option(help="Regular expression with groups date, band, orbit.")] = None,
-    one_geometry: Annotated[bool, typer.Option(help="All dates share one orbit.")] = False,
+    one_geometry: Annotated[bool, typer.Option("--one-geometry", help="All dates share one orbit.")] = False,
 ) -> None:
     """Test every pixel of a stack for a change at an event; leave COGs and a picture."""
     with _readable_errors(context):
@@ -88,6 +96,7 @@ def change(
         from kararaster import despeckle as filtered
         from kararaster import open_stack
 
+        _check_choice("despeckle", despeckle, ("lee", "boxcar", "none"))
         ds = open_stack(stack, pattern=pattern)
         if despeckle != "none":
             ds = filtered(ds, despeckle, window=window, enl=enl)  # type: ignore[arg-type]
@@ -120,6 +129,13 @@ def _readable_errors(context: typer.Context) -> Iterator[None]:
 
         Console(stderr=True, soft_wrap=True).print(Text.assemble(("error: ", "bold red"), (str(error), "red")))
         raise typer.Exit(ERROR_EXIT) from None
+
+
+def _check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
+    from kararaster.errors import InvalidInputError
+
+    if given not in choices:
+        raise InvalidInputError(f"--{option}: got {given!r}, want one of {', '.join(choices)}")
 
 
 def _is_product(path: Path) -> bool:
@@ -196,19 +212,24 @@ def _annotation(ds: xr.Dataset) -> str:
 
 def _stack_table(ds: xr.Dataset) -> Table:
     times = ds["time"].values
-    from kararaster.grids import geobox
-
-    box = geobox(ds)
-    crs = None if box is None else box.crs
-    grid = "no reference system" if crs is None else f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
     rows = {
         "dates": f"{times.size}, {str(times.min())[:19]} to {str(times.max())[:19]}",
         "relative orbits": _orbits(ds),
         "bands": ", ".join(f"{name} ({array.dtype})" for name, array in ds.data_vars.items()),
         "size": f"{ds.sizes['y']} x {ds.sizes['x']} pixels",
-        "grid": grid if crs is None else f"{grid} at {abs(box.affine.a):g}",
+        "grid": _grid(ds),
     }
     return _two_columns(rows)
+
+
+def _grid(ds: xr.Dataset) -> str:
+    from kararaster.grids import geobox
+
+    box, crs = geobox(ds), ds.odc.crs
+    if crs is None:
+        return "no reference system"
+    system = f"EPSG:{crs.to_epsg()}" if crs.to_epsg() else crs.to_wkt()
+    return f"{system}, not evenly spaced" if box is None else f"{system} at {abs(box.affine.a):g}"
 
 
 def _orbits(ds: xr.Dataset) -> str:

@@ -1,4 +1,4 @@
-"""Results to disk: one Cloud Optimized GeoTIFF a variable, or a Zarr store. Everything gets its name when it is
+"""Results to disk: Cloud Optimized GeoTIFFs, one a variable and date, or a Zarr store. Everything gets its name when it is
 whole."""
 
 from __future__ import annotations
@@ -8,6 +8,8 @@ import os
 import shutil
 import sys
 import time
+import warnings
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 import numpy as np
+import numpy.typing as npt
 import rasterio.shutil
 import xarray as xr
 from rasterio.errors import RasterioError
@@ -31,6 +34,8 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 _BOOL_NODATA = 255
+_DATE_TAGS = ("relative_orbit", "platform", "orbit_state")
+"""Coordinates that tell one date from another: tags of its files."""
 _GDAL_TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
     "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
@@ -42,15 +47,18 @@ def to_cog(
 ) -> list[Path]:
     """Write each variable with rows and columns as a Cloud Optimized GeoTIFF `folder/<variable>.tif`. This computes.
 
-    A dimension in front of `y, x` (time, band) becomes the bands of the file, named after its coordinate. Floats are
-    written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8, nodata 255). The reference
-    system is that of `spatial_ref`; attributes go into the tags. All variables are computed together and written chunk
-    by chunk, so that tasks they share run once and no variable is ever whole in memory. A file of that name is
-    replaced; where anything fails, nothing in `folder` has changed.
+    Where a variable has dates, it becomes one file a date, `<variable>_20230919T030110.tif` (UTC, to the second; dates
+    of one second get their relative orbit behind it), which `open_stack` reads as a stack. Any other dimension in front
+    of `y, x` becomes the bands of the file, named after its coordinate. Floats are written with NaN as nodata, integers
+    with their `_FillValue`, booleans as 0 and 1 (uint8, nodata 255). The reference system is that of `spatial_ref`;
+    attributes, and `relative_orbit`, `platform` and `orbit_state` of the date, go into the tags. All variables are
+    computed together and written chunk by chunk, so that tasks they share run once and no variable is ever whole in
+    memory. A file of that name is replaced; where anything fails, nothing in `folder` has changed.
 
     progress : called as `progress(chunks_written, chunks)` from the threads that write; not for distributed workers.
-    Returns the paths, in the order of the variables. Raises InvalidInputError without a `y, x` grid or a reference
-    system, InvalidTypeError for values GeoTIFF cannot hold, ProductError where the disk refuses.
+    Returns the paths, in the order of the variables and their dates. Raises InvalidInputError without a `y, x` grid or
+    a reference system and for dates that cannot be told apart, InvalidTypeError for values GeoTIFF cannot hold,
+    ProductError where the disk refuses.
     """
     dataset = _as_dataset(result)
     layers = [_layer(dataset[name]) for name in dataset.data_vars if is_spatial(dataset[name])]
@@ -64,8 +72,8 @@ def to_cog(
         target.mkdir(parents=True, exist_ok=True)
         with _scratch(target) as scratch:
             write_raw({layer.name: _pixels(dataset[layer.name], layer) for layer in layers}, scratch, progress)
-            whole = [_to_cog(layer, grid, scratch, dataset.attrs) for layer in layers]
-            paths = [target / f"{layer.name}.tif" for layer in layers]
+            whole = [path for layer in layers for path in _to_cogs(layer, grid, scratch, dataset.attrs)]
+            paths = [target / temporary.name for temporary in whole]
             for temporary, path in zip(whole, paths, strict=True):
                 os.replace(temporary, path)
     return paths
@@ -85,10 +93,21 @@ def to_zarr(result: xr.Dataset, store: str | PathLike[str], *, overwrite: bool =
     with _disk_errors(path.parent), _scratch(path.parent) as scratch:
         whole = scratch / path.name
         _for_storage(_as_dataset(result)).to_zarr(whole, mode="w-", zarr_format=3, consolidated=False)
+        _consolidate(whole)
         if path.exists():
             os.replace(path, scratch / "replaced")
         os.replace(whole, path)
     return path
+
+
+@dataclass(frozen=True)
+class _File:
+    """One file of a variable: its bands lie behind each other in the raw pixels, from place `first` on."""
+
+    name: str
+    first: int
+    bands: tuple[str, ...]
+    tags: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -98,7 +117,7 @@ class _Layer:
     name: str
     dtype: np.dtype[Any]
     nodata: float | int | None
-    bands: tuple[str, ...]
+    files: tuple[_File, ...]
     tags: dict[str, str]
     scale: float
     offset: float
@@ -126,7 +145,7 @@ def _as_dataset(result: xr.Dataset | xr.DataArray) -> xr.Dataset:
 def _layer(array: xr.DataArray) -> _Layer:
     if array.dims[-2:] != MAP_DIMS or array.ndim > 3:
         raise InvalidInputError(
-            f"{array.name}: got dimensions {array.dims}, wanted y, x with at most one in front of them"
+            f"{array.name}: got dimensions {array.dims}, want y, x with at most one in front of them"
         )
     if array.dtype.kind != "b" and array.dtype.name not in _GDAL_TYPES:
         raise InvalidTypeError(f"{array.name}: GeoTIFF cannot hold {array.dtype}; convert it to a number first")
@@ -140,11 +159,41 @@ def _layer(array: xr.DataArray) -> _Layer:
         name=str(array.name),
         dtype=np.dtype(np.uint8) if array.dtype.kind == "b" else array.dtype,
         nodata=nodata,
-        bands=_band_names(array),
+        files=_files(array),
         tags={key: _text(value) for key, value in kept.items()},
         scale=float(array.attrs.get("scale_factor", 1.0)),
         offset=float(array.attrs.get("add_offset", 0.0)),
     )
+
+
+def _files(array: xr.DataArray) -> tuple[_File, ...]:
+    """One file a date, or one file of all bands where there are no dates."""
+    name = str(array.name)
+    if array.dims[0] != "time" or array["time"].dtype.kind != "M":
+        return (_File(name, 0, _band_names(array), {}),)
+    dates = [array.coords.to_dataset().isel(time=index) for index in range(array.sizes["time"])]
+    tags = [{tag: _text(date[tag].values.item()) for tag in _DATE_TAGS if tag in date.coords} for date in dates]
+    orbits = [tag.get("relative_orbit", "") for tag in tags]
+    stamps = _stamps(array["time"].values, orbits)
+    return tuple(_File(f"{name}_{stamp}", index, (name,), tags[index]) for index, stamp in enumerate(stamps))
+
+
+def _stamps(times: npt.NDArray[np.datetime64], orbits: list[str]) -> list[str]:
+    """A name for every date that `open_stack` reads: `20230919T030110`, with the relative orbit where two share it."""
+    if times.size == 0 or np.isnat(times).any():
+        raise InvalidInputError(f"time: got {times}, want one or more dates without NaT; drop what has no date")
+    seconds = [str(text).replace("-", "").replace(":", "") for text in np.datetime_as_string(times, "s")]
+    count = Counter(seconds)
+    stamps = [
+        f"{second}_{orbit}" if count[second] > 1 else second for second, orbit in zip(seconds, orbits, strict=True)
+    ]
+    twice = [stamp for stamp, n in Counter(stamps).items() if n > 1]
+    if twice:
+        raise InvalidInputError(
+            f"time: {twice[0].strip('_')} is there more than once, and a file is named to the second and orbit; merge or "
+            "drop the copies, or give each its `relative_orbit` along time"
+        )
+    return stamps
 
 
 def _band_names(array: xr.DataArray) -> tuple[str, ...]:
@@ -153,8 +202,7 @@ def _band_names(array: xr.DataArray) -> tuple[str, ...]:
     front = array.dims[0]
     if front not in array.coords:
         return tuple(f"{front} {index + 1}" for index in range(array.sizes[front]))
-    values = array.coords[front].values
-    return tuple(np.datetime_as_string(values, "s") if values.dtype.kind == "M" else map(str, values))
+    return tuple(map(str, array.coords[front].values))
 
 
 def _text(value: Any) -> str:
@@ -199,11 +247,17 @@ def _pixels(array: xr.DataArray, layer: _Layer) -> Any:
     return data if data.ndim == 3 else data[np.newaxis]
 
 
-def _to_cog(layer: _Layer, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) -> Path:
-    """The finished COG, still under its temporary name, from the raw pixels."""
-    header = scratch / f"{layer.name}.vrt"
-    ElementTree.ElementTree(_virtual(layer, grid, attrs)).write(header)
-    whole = scratch / f"{layer.name}.tif"
+def _to_cogs(layer: _Layer, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) -> list[Path]:
+    """The finished COGs of one variable, still in the scratch folder, from its raw pixels, which go."""
+    whole = [_to_cog(layer, file, grid, scratch, attrs) for file in layer.files]
+    raw_path(scratch, layer.name).unlink()
+    return whole
+
+
+def _to_cog(layer: _Layer, file: _File, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) -> Path:
+    header = scratch / f"{file.name}.vrt"
+    ElementTree.ElementTree(_virtual(layer, file, grid, attrs)).write(header)
+    whole = scratch / f"{file.name}.tif"
     options = {
         "BLOCKSIZE": BLOCK, "LEVEL": 1, "PREDICTOR": "YES", "OVERVIEWS": "IGNORE_EXISTING", "BIGTIFF": "IF_SAFER",
         "OVERVIEW_RESAMPLING": layer.resampling, "NUM_THREADS": "ALL_CPUS",
@@ -213,21 +267,20 @@ def _to_cog(layer: _Layer, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) ->
     except RasterioError:
         # GDAL builds without Zstandard; a second failure is no matter of compression and goes up
         rasterio.shutil.copy(header, whole, driver="COG", COMPRESS="DEFLATE", **options)
-    raw_path(scratch, layer.name).unlink()
     return whole
 
 
-def _virtual(layer: _Layer, grid: _Grid, attrs: dict[Any, Any]) -> ElementTree.Element:
+def _virtual(layer: _Layer, file: _File, grid: _Grid, attrs: dict[Any, Any]) -> ElementTree.Element:
     """A GDAL virtual raster over the raw pixels, which says what they are."""
     add = ElementTree.SubElement
     root = ElementTree.Element("VRTDataset", rasterXSize=str(grid.width), rasterYSize=str(grid.height))
     add(root, "SRS").text = grid.crs
     add(root, "GeoTransform").text = ", ".join(repr(float(number)) for number in grid.transform.to_gdal())
     metadata = add(root, "Metadata")
-    for key, value in {**{str(k): _text(v) for k, v in attrs.items()}, **layer.tags}.items():
+    for key, value in {**{str(k): _text(v) for k, v in attrs.items()}, **layer.tags, **file.tags}.items():
         add(metadata, "MDI", key=key).text = value
     size = layer.dtype.itemsize
-    for index, name in enumerate(layer.bands):
+    for index, name in enumerate(file.bands):
         band = add(
             root,
             "VRTRasterBand",
@@ -240,7 +293,7 @@ def _virtual(layer: _Layer, grid: _Grid, attrs: dict[Any, Any]) -> ElementTree.E
             add(band, "NoDataValue").text = repr(layer.nodata)
         add(band, "Offset").text, add(band, "Scale").text = repr(layer.offset), repr(layer.scale)
         add(band, "SourceFilename", relativeToVRT="1").text = raw_path(Path(), layer.name).name
-        add(band, "ImageOffset").text = str(index * grid.height * grid.width * size)
+        add(band, "ImageOffset").text = str((file.first + index) * grid.height * grid.width * size)
         add(band, "PixelOffset").text, add(band, "LineOffset").text = str(size), str(grid.width * size)
         add(band, "ByteOrder").text = "LSB" if sys.byteorder == "little" else "MSB"
     return root
@@ -254,6 +307,15 @@ def _disk_errors(folder: Path) -> Iterator[None]:
         if isinstance(error, KararasterError):
             raise
         raise ProductError(f"folder: cannot write to {folder} ({error}); is there space, and may you write?") from error
+
+
+def _consolidate(store: Path) -> None:
+    """All metadata in one place, as readers over a network look for them; that format 3 has no word on it is known."""
+    import zarr  # noqa: PLC0415 (takes long to import)
+
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(store, zarr_format=3)
 
 
 def _for_storage(dataset: xr.Dataset) -> xr.Dataset:

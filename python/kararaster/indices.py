@@ -57,8 +57,21 @@ def ndvi(ds: xr.Dataset) -> xr.DataArray:
 def ndbi(ds: xr.Dataset) -> xr.DataArray:
     """Normalized difference built-up index, ``(swir16 - nir) / (swir16 + nir)``, lazily.
 
-    Zha, Gao and Ni 2003 (doi 10.1080/01431160304987). Parameters, result and errors as for `ndvi`, with the bands `swir16` and
-    `nir`.
+    Zha, Gao and Ni 2003 (doi 10.1080/01431160304987).
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bands `swir16` and `nir`, any shape, both on one grid; dtypes and attributes as for `ndvi`.
+
+    Returns
+    -------
+    DataArray as from `ndvi`, with the same rule for NaN and nodata.
+
+    Raises
+    ------
+    MissingVariableError, GeometryError, UnitsError
+        As for `ndvi`.
 
     Examples
     --------

@@ -60,9 +60,9 @@ def change_map(
     -1, 1, 0). Returns `path`, which appears when the picture is whole. Raises InvalidInputError for shapes that differ.
     """
     if not backscatter_db.shape == changed.shape == direction.shape:
-        raise InvalidInputError(f"changed: got {changed.shape}, wanted {backscatter_db.shape} as backscatter_db")
+        raise InvalidInputError(f"changed: got {changed.shape}, want {backscatter_db.shape} as backscatter_db")
     if 0 in changed.shape:
-        raise InvalidInputError(f"changed: got {changed.shape}, wanted at least one pixel")
+        raise InvalidInputError(f"changed: got {changed.shape}, want at least one pixel")
     colored = _colored(backscatter_db, changed, direction)
     whole = _Part(0, 0, max(changed.shape))
     busiest = _busiest(changed)
@@ -169,12 +169,12 @@ def _legend(canvas: Picture) -> None:
     entries = (
         (DARKER, "backscatter fell"),
         (BRIGHTER, "backscatter rose"),
-        (UNDECIDED, "changed, orbits or bands disagree"),
-        ((120, 120, 120), "no change found"),
+        (UNDECIDED, "changed, orbits or polarisations disagree"),
+        ((120, 120, 120), "grey: backscatter before"),
     )
     for color, label in entries:
         canvas[row : row + 26, column : column + 26] = color
-        column = _write(canvas, label, (row + 2, column + 40), scale=3, color=_INK) + 44
+        column = _write(canvas, label, (row + 2, column + 40), scale=3, color=_INK) + 36
 
 
 def _write(canvas: Picture, text: str, at: tuple[int, int], *, scale: int, color: Color) -> int:

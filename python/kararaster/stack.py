@@ -73,7 +73,7 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
         return _open_folder(path, pattern, chunks)
     else:
         what = "does not exist" if not path.exists() else "is not a stack"
-        raise ProductNotFoundError(f"source: {path} {what}; wanted a folder of GeoTIFFs, a Zarr store or a NetCDF file")
+        raise ProductNotFoundError(f"source: {path} {what}; want a folder of GeoTIFFs, a Zarr store or a NetCDF file")
     if pattern is not None:
         raise InvalidInputError(f"pattern: got {pattern!r} for the store {path}; a pattern is for folders of GeoTIFFs")
     return open_store(path, kind, chunks)
@@ -159,16 +159,16 @@ def _images(header: Header, folder: Path, pattern: re.Pattern[str] | None) -> li
     """The bands of one file."""
     inside = header.path.relative_to(folder).with_suffix("")
     found = pattern.search(inside.as_posix()) if pattern else _nearest(_DATE, inside)
-    if found is None:
-        wanted = f"something like {pattern.pattern!r}" if pattern else "a date such as 20230919 or 2023-09-19"
-        raise InvalidInputError(f"{header.path}: no date in the name, wanted {wanted}; rename it or give `pattern`")
+    if found is None or found["date"] is None:
+        want = f"something like {pattern.pattern!r}" if pattern else "a date such as 20230919 or 2023-09-19"
+        raise InvalidInputError(f"{header.path}: no date in the name, want {want}; rename it or give another `pattern`")
     groups = found.groupdict()
     time = parse_time(groups["date"], header.path)
     in_name = _nearest(_BAND, inside)
     band = groups.get("band") or (in_name["band"] if in_name and pattern is None else None)
     orbit = groups.get("orbit") or next((header.tags[tag] for tag in _ORBIT_TAGS if tag in header.tags), None)
     if orbit is not None and not orbit.strip().isdecimal():
-        raise InvalidInputError(f"{header.path}: got relative orbit {orbit!r}, wanted a whole number")
+        raise InvalidInputError(f"{header.path}: got relative orbit {orbit!r}, want a whole number")
     count = len(header.dtypes)
     return [
         _Image(
@@ -199,7 +199,7 @@ def parse_time(text: str, where: Path) -> np.datetime64:
         moment = datetime.fromisoformat(text.replace("_", "T").replace(" ", "T"))
     except ValueError:
         raise InvalidInputError(
-            f"{where}: {text!r} is not a date; wanted 20230919, 2023-09-19 or 20230919T030110"
+            f"{where}: {text!r} is not a date; want 20230919, 2023-09-19 or 20230919T030110"
         ) from None
     if moment.tzinfo is not None:
         moment = moment.astimezone(UTC).replace(tzinfo=None)

@@ -29,9 +29,9 @@ def carry(source: LazyArray, dims: tuple[str, ...], chunks: Chunks) -> Any:
     """`source` as the array that a Dataset holds; a dict of chunks goes by the names in `dims`."""
     by_axis: Any = chunks[-len(dims) :] if isinstance(chunks, tuple) else chunks
     if isinstance(chunks, dict):
-        unknown = sorted(set(chunks) - set(DIMS))
+        unknown = sorted(set(chunks) - set(DIMS), key=str)
         if unknown:
-            raise InvalidInputError(f"chunks: got sizes for {unknown}, wanted some of {DIMS}")
+            raise InvalidInputError(f"chunks: got sizes for {unknown}, want some of {DIMS}")
         by_axis = {axis: chunks[dim] for axis, dim in enumerate(dims) if dim in chunks}
     return blocks.from_lazy(source, chunks=by_axis)
 
@@ -114,10 +114,10 @@ def _open(path: Path, engine: str) -> xr.Dataset:
 def _times(stored: xr.Dataset, path: Path) -> npt.NDArray[np.datetime64]:
     if not set(DIMS) <= set(stored.dims):
         raise InvalidInputError(
-            f"{path}: got dimensions {tuple(stored.sizes)}, wanted {DIMS}; rename them and write it again"
+            f"{path}: got dimensions {tuple(stored.sizes)}, want {DIMS}; rename them and write it again"
         )
     if "time" not in stored.coords or stored["time"].dtype.kind != "M":
-        raise InvalidInputError(f"{path}: the dimension time has no dates; wanted a coordinate time of datetime64")
+        raise InvalidInputError(f"{path}: the dimension time has no dates; want a coordinate time of datetime64")
     return stored["time"].values.astype("datetime64[ns]")
 
 
@@ -137,7 +137,7 @@ def _variable(variable: xr.Variable, path: Path, name: str, order: npt.NDArray[n
     """One band, lazy, in the order of time, floats with NaN for nodata."""
     dims = tuple(dim for dim in DIMS if dim in variable.dims)
     if len(dims) != variable.ndim:
-        raise InvalidInputError(f"{path}: {name} has dimensions {variable.dims}, wanted {DIMS} or ('y', 'x')")
+        raise InvalidInputError(f"{path}: {name} has dimensions {variable.dims}, want {DIMS} or ('y', 'x')")
     variable = variable.transpose(*dims)
     attrs = dict(variable.attrs)
     source: LazyArray = StoreVariable(path, name, _stamp(path, name), variable)

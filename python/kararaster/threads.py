@@ -23,7 +23,13 @@ _chosen: int | None = None
 
 
 def set_threads(n: int | None) -> None:
-    """Use `n` threads in every kernel of this process from now on; None goes back to the rule of this module."""
+    """Use `n` threads in every kernel of this process from now on; None goes back to the rule of this module.
+
+    Raises
+    ------
+    InvalidInputError
+        `n` is not a whole number of 1 or more.
+    """
     global _chosen
     _chosen = None if n is None else _positive("n", n)
 

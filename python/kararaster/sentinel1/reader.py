@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from kararaster import blocks, conventions
-from kararaster.errors import ProductError
+from kararaster.errors import InvalidInputError, InvalidTypeError, ProductError
 from kararaster.sentinel1 import variables
 from kararaster.sentinel1.annotation import (
     Annotation,
@@ -71,7 +71,10 @@ def open_sentinel1(
         read.
     MissingVariableError
         A polarisation that the product does not have.
+    InvalidInputError, InvalidTypeError
+        Chunk sizes for other dimensions; polarisations that are no collection of names.
     """
+    _check_arguments(polarizations, chunks)
     container = open_container(path)
     files = locate(container, polarizations)
     annotations = _parsed(container, {p: f.annotation for p, f in files.items()}, parse_annotation)
@@ -88,6 +91,14 @@ def open_sentinel1(
         [name for name in ("axis", "geolocation_line", "geolocation_pixel", "polarization") if name in ds]
     )
     return conventions.add_history(ds, f"kararaster.open_sentinel1: {ds.attrs['product']}, {', '.join(files)}")
+
+
+def _check_arguments(polarizations: Any, chunks: Any) -> None:
+    if polarizations is not None and not isinstance(polarizations, Collection):
+        raise InvalidTypeError(f"polarizations: got {polarizations!r}, want names such as ['vv', 'vh']")
+    unknown = sorted(set(chunks) - set(conventions.RADAR_DIMS), key=str) if isinstance(chunks, dict) else []
+    if unknown:
+        raise InvalidInputError(f"chunks: got sizes for {unknown}, want some of {conventions.RADAR_DIMS}")
 
 
 def _tables(
@@ -149,8 +160,7 @@ def _images(
 
     shape, out = (annotation.lines, annotation.samples), {}
     if isinstance(chunks, dict):
-        axes = {dim: axis for axis, dim in enumerate(conventions.RADAR_DIMS)}
-        chunks = {axes.get(key, key): size for key, size in chunks.items()}
+        chunks = {axis: chunks[dim] for axis, dim in enumerate(conventions.RADAR_DIMS) if dim in chunks}
     for polarization, file in files.items():
         lazy = measurement(container, file.measurement, polarization=polarization, shape=shape)
         attrs = {"long_name": "digital_number", "units": "1", "polarization": polarization.upper(), "nodata": 0}

@@ -12,8 +12,11 @@ from kararaster.errors import InvalidInputError
 
 REPEAT = np.timedelta64(12, "D")
 ORBITS_PER_CYCLE = 175
-_ANCHORS = (np.datetime64("2023-09-28T14:54:37", "ns"), np.datetime64("2023-09-30T03:01:10", "ns"))
-"""A pass of the first (ascending, evening) and of the second (descending, morning) orbit."""
+_ANCHORS = (
+    (174, np.datetime64("2023-09-28T14:54:37", "ns")),
+    (123, np.datetime64("2023-09-25T03:01:10", "ns")),
+)
+"""Relative orbit and time of an ascending (evening) and of a descending (morning) pass, in one repeat cycle."""
 _CYCLE_AT_ANCHOR = 287
 """Repeat cycles that Sentinel-1A had flown at the anchors; makes absolute orbits plausible."""
 
@@ -49,8 +52,8 @@ def acquisitions(*, event: str, dates_pre: int, dates_post: int, relative_orbits
     _check(dates_pre, dates_post, relative_orbits)
     moment = _moment(event)
     times, orbit_index, cycles = [], [], []
-    for index, _ in enumerate(relative_orbits):
-        anchor = _ANCHORS[index % 2] + (index // 2) * (np.timedelta64(5, "D") + np.timedelta64(8, "m"))
+    for index, orbit in enumerate(relative_orbits):
+        anchor = _pass(orbit, *_ANCHORS[index % 2])
         first_after = int(-((anchor - moment) // REPEAT))
         steps = np.arange(first_after - dates_pre, first_after + dates_post)
         times.append(anchor + steps * REPEAT)
@@ -70,20 +73,26 @@ def acquisitions(*, event: str, dates_pre: int, dates_post: int, relative_orbits
     )
 
 
+def _pass(orbit: int, known: int, moment: np.datetime64) -> np.datetime64:
+    """When `orbit` passes in the cycle in which orbit `known` passes at `moment`, to the second."""
+    seconds = round((orbit - known) * (REPEAT / np.timedelta64(1, "s")) / ORBITS_PER_CYCLE)
+    return moment + np.timedelta64(seconds, "s")
+
+
 def _moment(event: str) -> np.datetime64:
     try:
         return np.datetime64(event, "ns")
     except ValueError:
-        raise InvalidInputError(f"event: got {event!r}, wanted a date such as '2023-09-19'") from None
+        raise InvalidInputError(f"event: got {event!r}, want a date such as '2023-09-19'") from None
 
 
 def _check(dates_pre: int, dates_post: int, relative_orbits: tuple[int, ...]) -> None:
     for name, count in (("dates_pre", dates_pre), ("dates_post", dates_post)):
         if count < 0:
-            raise InvalidInputError(f"{name}: got {count}, wanted at least 0")
+            raise InvalidInputError(f"{name}: got {count}, want at least 0")
     if dates_pre + dates_post == 0:
-        raise InvalidInputError("dates_pre, dates_post: got 0 and 0, wanted at least one date")
+        raise InvalidInputError("dates_pre, dates_post: got 0 and 0, want at least one date")
     if not relative_orbits or len(set(relative_orbits)) < len(relative_orbits):
-        raise InvalidInputError(f"relative_orbits: got {relative_orbits}, wanted one or more different orbits")
+        raise InvalidInputError(f"relative_orbits: got {relative_orbits}, want one or more different orbits")
     if any(not 1 <= orbit <= ORBITS_PER_CYCLE for orbit in relative_orbits):
-        raise InvalidInputError(f"relative_orbits: got {relative_orbits}, wanted numbers from 1 to {ORBITS_PER_CYCLE}")
+        raise InvalidInputError(f"relative_orbits: got {relative_orbits}, want numbers from 1 to {ORBITS_PER_CYCLE}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,14 +13,13 @@ from rasterio.crs import CRS
 from rasterio.errors import CRSError
 from rasterio.warp import transform
 
-from kararaster import blocks, lazy
+from kararaster import lazy
 from kararaster.errors import InvalidInputError
 from kararaster.grids import grid_coords
 from kararaster.simulate import looks, town
 from kararaster.simulate.acquisitions import Acquisitions, acquisitions
 from kararaster.simulate.speckle import SpeckleSheet, check_enl
-
-Chunks = Literal["auto"] | int | tuple[int, ...] | dict[str, int] | None
+from kararaster.store import DIMS, Chunks, carry
 
 SCALE, OFFSET, OPTICAL_FILL = 1e-4, -0.1, 0
 """How Sentinel-2 stores reflectance since processing baseline 04.00."""
@@ -96,8 +95,9 @@ def stack(
     ----------
     shape : rows and columns.
     dates_pre, dates_post : acquisitions before and after `event` for each relative orbit, twelve days apart.
-    relative_orbits : 1 to 175; even places in the tuple are ascending evening passes, odd ones descending morning
-    passes. enl : equivalent number of looks of the speckle, which is independent between pixels and dates.
+    relative_orbits : 1 to 175; even places in the tuple are ascending passes, odd ones descending. The number gives the
+    time: 174 passes in the evening, 123 in the morning.
+    enl : equivalent number of looks of the speckle, which is independent between pixels and dates.
     correlation : of the speckle of VV and VH on one date, 0 to below 1.
     changes : False gives a stack in which nothing happens at the event.
     seed : equal seeds give equal pixels, whatever the chunks.
@@ -117,7 +117,7 @@ def stack(
     check_enl(enl)
     _check_scene(shape, seed, resolution)
     if not 0 <= correlation < 1:
-        raise InvalidInputError(f"correlation: got {correlation!r}, wanted at least 0 and below 1")
+        raise InvalidInputError(f"correlation: got {correlation!r}, want at least 0 and below 1")
     dates = acquisitions(event=event, dates_pre=dates_pre, dates_post=dates_post, relative_orbits=relative_orbits)
     place = town.Town(_pair(shape), seed)
     levels = _radar_levels(dates, changes=changes)
@@ -127,7 +127,7 @@ def stack(
         streams = (own,) if correlation == 0 else ((0, correlation * enl), own)
         source = SimulatedStack(place, np.ascontiguousarray(levels[:, index]), seed, streams)
         attrs = {"quantity": "gamma0", "units": "1", "polarization": name.upper()}
-        bands[name] = (("time", "y", "x"), _carry(source, chunks), attrs)
+        bands[name] = (DIMS, carry(source, DIMS, chunks), attrs)
     coords = {**dates.coords(), **_grid(shape, resolution, crs)}
     return xr.Dataset(bands, coords, {"history": f"simulated stack: enl {enl}, correlation {correlation}, seed {seed}"})
 
@@ -176,8 +176,8 @@ def optical(
     """
     _check_scene(shape, seed, resolution)
     times = np.array(dates, "datetime64[ns]")
-    if times.size == 0 or np.any(np.diff(times) <= np.timedelta64(0)):
-        raise InvalidInputError(f"dates: got {dates}, wanted one or more dates in rising order")
+    if times.size == 0 or np.any(np.diff(times) <= np.timedelta64(0, "ns")):
+        raise InvalidInputError(f"dates: got {dates}, want one or more dates in rising order")
     after = times >= np.datetime64(event)
     levels = np.stack(
         [looks.reflectance(day_of_year=day, after=bool(late and changes))
@@ -190,7 +190,7 @@ def optical(
         streams = ((index + 16, _OPTICAL_LOOKS),)
         clean = SimulatedStack(place, np.ascontiguousarray(levels[:, index]), seed, streams)
         stored = lazy.Elementwise((clean,), _to_stored, np.dtype(np.uint16))
-        bands[name] = (("time", "y", "x"), _carry(stored, chunks), dict(attrs))
+        bands[name] = (DIMS, carry(stored, DIMS, chunks), dict(attrs))
     coords = {
         "time": times,
         "platform": ("time", np.full(times.size, "sentinel-2a")),
@@ -204,9 +204,9 @@ def _grid(shape: tuple[int, int], resolution: float, crs: int | str) -> dict[str
     try:
         system = CRS.from_user_input(crs)
     except CRSError as error:
-        raise InvalidInputError(f"crs: got {crs!r} ({error}), wanted one such as 32638 (UTM zone 38 north)") from None
+        raise InvalidInputError(f"crs: got {crs!r} ({error}), want one such as 32638 (UTM zone 38 north)") from None
     if not system.is_projected:
-        raise InvalidInputError(f"crs: got {crs!r}, wanted a projected one in metres, such as 32638")
+        raise InvalidInputError(f"crs: got {crs!r}, want a projected one in metres, such as 32638")
     (easting,), (northing,) = transform("EPSG:4326", system, [_CENTRE[0]], [_CENTRE[1]])
     left = round((easting - shape[1] * resolution / 2) / resolution) * resolution
     top = round((northing + shape[0] * resolution / 2) / resolution) * resolution
@@ -235,16 +235,6 @@ def _to_stored(reflectance: npt.NDArray[np.float32], *, window: lazy.Window) -> 
     return clipped
 
 
-def _carry(source: lazy.LazyArray, chunks: Chunks) -> Any:
-    """All pixels at once, or a dask array that asks for them tile by tile."""
-    if chunks is None:
-        return source.read(source.whole())
-    by_axis: Any = chunks
-    if isinstance(chunks, dict):
-        by_axis = {axis: chunks[dim] for axis, dim in enumerate(("time", "y", "x")) if dim in chunks}
-    return blocks.from_lazy(source, chunks=by_axis)
-
-
 def _flags(names: type[town.Cover] | type[town.Kind]) -> dict[str, Any]:
     return {"flag_values": [int(n) for n in names], "flag_meanings": " ".join(n.name.lower() for n in names)}
 
@@ -255,8 +245,8 @@ def _pair(shape: tuple[int, int]) -> tuple[int, int]:
 
 def _check_scene(shape: tuple[int, int], seed: int, resolution: float) -> None:
     if len(shape) != 2 or min(shape) < 1:
-        raise InvalidInputError(f"shape: got {shape}, wanted rows and columns of at least 1")
+        raise InvalidInputError(f"shape: got {shape}, want rows and columns of at least 1")
     if seed < 0:
-        raise InvalidInputError(f"seed: got {seed}, wanted a whole number of at least 0")
+        raise InvalidInputError(f"seed: got {seed}, want a whole number of at least 0")
     if not resolution > 0:
-        raise InvalidInputError(f"resolution: got {resolution}, wanted metres above 0")
+        raise InvalidInputError(f"resolution: got {resolution}, want metres above 0")

@@ -43,7 +43,7 @@ def speckle(shape: tuple[int, ...], *, enl: float = 4.4, rng: np.random.Generato
 def check_enl(enl: float) -> None:
     """Raise InvalidInputError unless `enl` is a finite number above 0."""
     if not (np.isfinite(enl) and enl > 0):
-        raise InvalidInputError(f"enl: got {enl!r}, wanted a number of looks above 0 (Sentinel-1 IW GRD: 4.4)")
+        raise InvalidInputError(f"enl: got {enl!r}, want a number of looks above 0 (Sentinel-1 IW GRD: 4.4)")
 
 
 @dataclass(frozen=True)
