@@ -126,7 +126,7 @@ def test_pattern_names_date_band_and_orbit(tmp_path):
 
 
 def test_date_group_that_did_not_match_is_named(dated):
-    with pytest.raises(InvalidInputError, match=r"vv\.tif: no date in the name, want something like"):
+    with pytest.raises(InvalidInputError, match=r"_VH\.tif: no date in the name, want something like"):
         kr.open_stack(dated[0], pattern=r"S1_(?P<date>1999\d{4})?")
 
 

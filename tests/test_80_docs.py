@@ -15,7 +15,9 @@ import kararaster
 
 ROOT = Path(__file__).resolve().parents[1]
 MODULES = [m.name for m in pkgutil.walk_packages(kararaster.__path__, "kararaster.") if not m.name.endswith("_kernels")]
-PUBLIC = [name for name in kararaster.__all__ if callable(getattr(kararaster, name)) and name[0].islower() and name != "kara"]
+PUBLIC = [
+    name for name in kararaster.__all__ if callable(getattr(kararaster, name)) and name[0].islower() and name != "kara"
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

@@ -225,8 +225,8 @@ def _print(screen: Console, stack: xr.Dataset, outcome: Outcome, margin: Mask) -
     screen.print(
         f"{int(margin.sum()):,} unchanged pixels that share a filter window with changed ground are left out of these "
         "rates. The two months after the event are one season, the year before is all of them. So fields differ from "
-        "the year before although nothing happened to them: this is why their rate, and the share of marks on "
-        f"unchanged ground, exceed {ALPHA:.0%}.",
+        "the year before although nothing happened to them: this is the main reason why their rate, and the share "
+        f"of marks on unchanged ground, can exceed {ALPHA:.0%}.",
         style="dim",
     )
 

@@ -161,7 +161,9 @@ def _images(header: Header, folder: Path, pattern: re.Pattern[str] | None) -> li
     found = pattern.search(inside.as_posix()) if pattern else _nearest(_DATE, inside)
     if found is None or found["date"] is None:
         want = f"something like {pattern.pattern!r}" if pattern else "a date such as 20230919 or 2023-09-19"
-        raise InvalidInputError(f"{header.path}: no date in the name, want {want}; rename it or give another `pattern`")
+        raise InvalidInputError(
+            f"{header.path}: no date in the name, want {want}; rename it or give a `pattern` that finds one"
+        )
     groups = found.groupdict()
     time = parse_time(groups["date"], header.path)
     in_name = _nearest(_BAND, inside)
