@@ -45,15 +45,16 @@ _GDAL_TYPES = {
 def to_cog(
     result: xr.Dataset | xr.DataArray, folder: str | PathLike[str], *, progress: Progress | None = None
 ) -> list[Path]:
-    """Write each variable with rows and columns as a Cloud Optimized GeoTIFF `folder/<variable>.tif`. This computes.
+    """Write each map in `result` as a Cloud Optimized GeoTIFF `folder/<variable>.tif`. This computes.
 
-    Where a variable has dates, it becomes one file a date, `<variable>_20230919T030110.tif` (UTC, to the second; dates
-    of one second get their relative orbit behind it), which `open_stack` reads as a stack. Any other dimension in front
-    of `y, x` becomes the bands of the file, named after its coordinate. Floats are written with NaN as nodata, integers
-    with their `_FillValue`, booleans as 0 and 1 (uint8, nodata 255). The reference system is that of `spatial_ref`;
-    attributes, and `relative_orbit`, `platform` and `orbit_state` of the date, go into the tags. All variables are
-    computed together and written chunk by chunk, so that tasks they share run once and no variable is ever whole in
-    memory. A file of that name is replaced; where anything fails, nothing in `folder` has changed.
+    Maps are the variables with rows and columns. One with dates becomes one file a date,
+    `<variable>_20230919T030110.tif` (UTC, to the second; dates of one second get their relative orbit behind it), which
+    `open_stack` reads as a stack. Any other dimension in front of `y, x` becomes the bands of the file, named after its
+    coordinate. Floats are written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8,
+    nodata 255). The reference system is that of `spatial_ref`; attributes, and `relative_orbit`, `platform` and
+    `orbit_state` of the date, go into the tags. All variables are computed together and written chunk by chunk, so that
+    tasks they share run once and no variable is ever whole in memory. A file of that name is replaced; where anything
+    fails, nothing in `folder` has changed.
 
     progress : called as `progress(chunks_written, chunks)` from the threads that write; not for distributed workers.
     Returns the paths, in the order of the variables and their dates. Raises InvalidInputError without a `y, x` grid or

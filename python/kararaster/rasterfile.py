@@ -67,7 +67,7 @@ def read_header(path: Path) -> Header:
     except RasterioIOError as error:
         raise ProductError(f"{path}: not a readable raster ({error}); fetch the file again or take it out") from error
     if any(np.dtype(dtype).kind not in "uif" for dtype in header.dtypes):
-        raise UnsupportedProductError(f"{path}: got pixels of type {header.dtypes[0]}, wanted integers or floats")
+        raise UnsupportedProductError(f"{path}: got pixels of type {header.dtypes[0]}, want integers or floats")
     return header
 
 
