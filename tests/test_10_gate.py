@@ -41,19 +41,16 @@ def test_other_python_threads_run_during_a_kernel() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 def test_ctrl_c_stops_a_long_kernel() -> None:
+    """One call that would take minutes: only the kernel itself can end it early."""
     code = textwrap.dedent(
         """
-        import time
         import numpy as np
         from kararaster import _kernels
 
-        src = np.ones((6000, 6000))
-        dst = np.empty_like(src)
-        frame = dict(origin_row=0, top=0, left=0, window=(255, 255), border="shrink", min_valid=1, num_threads=2)
+        stack, state = np.ones((1, 500_000), np.float32), np.zeros((4, 500_000))
         print("ready", flush=True)
         try:
-            for _ in range(1000):
-                _kernels.boxcar(src, dst, frame)
+            _kernels.fold([stack], [0] * 300_000, state, transform="fourth_root", joint=True, num_threads=2)
         except KeyboardInterrupt:
             print("interrupted", flush=True)
         """
@@ -63,10 +60,8 @@ def test_ctrl_c_stops_a_long_kernel() -> None:
         assert process.stdout.readline() == "ready\n"
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
-        started = time.perf_counter()
-        assert process.stdout.readline() == "interrupted\n"
-        assert time.perf_counter() - started < 5
-        assert process.wait(10) == 0
+        assert process.communicate(timeout=60)[0] == "interrupted\n"
+        assert process.returncode == 0
 
 
 @pytest.mark.parametrize(
