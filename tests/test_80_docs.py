@@ -46,6 +46,14 @@ def test_every_accessor_method_is_a_public_function_with_the_same_parameters() -
             assert [(p.name, p.default) for p in own] == [(p.name, p.default) for p in theirs], name
 
 
+def test_the_accessor_says_what_it_can_do() -> None:
+    import xarray as xr
+
+    shown = repr(kararaster.kara(xr.Dataset()))
+    assert shown.splitlines()[0] == "KaraDataset"
+    assert ".change     Test every pixel for a change at an event" in shown
+
+
 @pytest.mark.parametrize("page", ["README.md"])
 def test_python_of_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)

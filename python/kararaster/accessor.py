@@ -17,8 +17,18 @@ if TYPE_CHECKING:
     from kararaster.speckle import Border, FilterName
 
 
+class _Verbs:
+    """What both accessors share: they say what they can do."""
+
+    def __repr__(self) -> str:
+        verbs = [name for name in dir(self) if not name.startswith("_")]
+        first = {name: (getattr(self, name).__doc__ or "").split("; see")[0] for name in verbs}
+        width = max(map(len, verbs))
+        return "\n".join([type(self).__name__, *(f"  .{name:<{width}}  {text}" for name, text in first.items())])
+
+
 @xr.register_dataset_accessor("kara")  # type: ignore[no-untyped-call]
-class KaraDataset:
+class KaraDataset(_Verbs):
     """Verbs on a Dataset: `ds.kara.despeckle(...)` is `kararaster.despeckle(ds, ...)`."""
 
     def __init__(self, ds: xr.Dataset) -> None:
@@ -119,7 +129,7 @@ class KaraDataset:
 
 
 @xr.register_dataarray_accessor("kara")  # type: ignore[no-untyped-call]
-class KaraDataArray:
+class KaraDataArray(_Verbs):
     """Verbs on one band: `da.kara.despeckle(...)` is `kararaster.despeckle(da, ...)`."""
 
     def __init__(self, array: xr.DataArray) -> None:
