@@ -31,7 +31,7 @@ LIMITS = {"calibrate": 2.2, "boxcar": 0.5, "lee": 0.7, "ndvi": 0.7, "hotelling":
 """Kernel -> least speed against the best peer that is installed, for one thread and for two.
 
 About seven tenths of the worst case measured on a quiet machine: a regression fails, noise does not. Raise one whenever its
-kernel gets faster; README.md says why two of them are below 1."""
+kernel gets faster; README.md says why some are below 1."""
 
 
 def main() -> int:
