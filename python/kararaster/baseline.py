@@ -81,8 +81,6 @@ def moments(
         ds = speckle.despeckle(ds, **how)
     names = conventions.radar_bands(ds, bands)
     joint = transform == "fourth_root"
-    if len(names) > 2:
-        raise InvalidInputError(f"bands: got {names}, want at most 2; choose them with bands=(...)")
     ds = periods.in_date_order(ds)
     chosen = periods.period("period", period)
     times = ds["time"].values

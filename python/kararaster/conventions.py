@@ -20,6 +20,8 @@ Obj = TypeVar("Obj", xr.Dataset, xr.DataArray)
 RADAR_DIMS = ("azimuth_time", "ground_range")
 MAP_DIMS = ("y", "x")
 POLARIZATIONS = ("vv", "vh", "hh", "hv")
+MOST_BANDS = 2
+"""Bands that moments and tests take: the polarisations of one product."""
 QUANTITIES = ("sigma0", "beta0", "gamma0", "gamma0_rtc")
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -131,8 +133,10 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return number
 
 
-def time_stacks(ds: xr.Dataset, names: Iterable[str]) -> list[xr.DataArray]:
-    """The bands as stacks (time, rows, columns) of linear power in one dtype."""
+def time_stacks(ds: xr.Dataset, names: list[str]) -> list[xr.DataArray]:
+    """The bands as stacks (time, rows, columns) of linear power in one dtype; at most the two of a product."""
+    if len(names) > MOST_BANDS:
+        raise InvalidInputError(f"bands: got {names}, want at most {MOST_BANDS}; choose them with bands=(...)")
     stacks = []
     for name in names:
         band = ds[name]
@@ -189,10 +193,10 @@ def require_linear_power(array: xr.DataArray) -> None:
 
 def _mostly_negative(array: xr.DataArray) -> bool:
     """Whether nine tenths of a sample are below zero: decibel that lost its units. Lazy arrays are not looked at."""
-    data = array.variable._data
-    if not isinstance(data, np.ndarray) or not data.size:
+    data = array.data
+    if not isinstance(data, np.ndarray):
         return False
-    sample = data.reshape(-1)[:: max(1, data.size // 4096)] if data.flags.c_contiguous else data.ravel()[::97]
+    sample = data[tuple(slice(None, None, max(1, n // 16)) for n in data.shape)]
     sample = sample[np.isfinite(sample)]
     return bool(sample.size and (sample < 0).mean() > 0.9)
 

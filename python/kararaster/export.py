@@ -91,13 +91,13 @@ def to_zarr(result: xr.Dataset, store: str | PathLike[str], *, overwrite: bool =
         raise InvalidInputError(f"store: {path} is there already; choose another name or say overwrite=True")
     with _disk_errors(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
-    with _disk_errors(path.parent), _scratch(path.parent) as scratch:
-        whole = scratch / path.name
-        _for_storage(_as_dataset(result)).to_zarr(whole, mode="w-", zarr_format=3, consolidated=False)
-        _consolidate(whole)
-        if path.exists():
-            os.replace(path, scratch / "replaced")
-        os.replace(whole, path)
+        with _scratch(path.parent) as scratch:
+            whole = scratch / path.name
+            _for_storage(_as_dataset(result)).to_zarr(whole, mode="w-", zarr_format=3, consolidated=False)
+            _consolidate(whole)
+            if path.exists():
+                os.replace(path, scratch / "replaced")
+            os.replace(whole, path)
     return path
 
 

@@ -78,13 +78,12 @@ def fold(plan: TimeFold, bands: Sequence[Array], starts: Starts | None = None) -
     if not is_lazy(stacks[0]):
         arrays = [contiguous(a) for a in stacks]
         return plan.at_once(arrays) if starts is None else _fold_memory(plan, arrays, starts)
-    lazies = [lazy_of(a) for a in stacks]
-    chunks = stacks[0].chunks[1:]
-    if all(lazy is not None for lazy in lazies):
-        chunks = _result_chunks(chunks)
+    lazies = [lazy for lazy in map(lazy_of, stacks) if lazy is not None]
+    from_sources = len(lazies) == len(stacks)
+    chunks = _result_chunks(stacks[0].chunks[1:]) if from_sources else stacks[0].chunks[1:]
     starts, dependencies = _aligned_starts(starts, chunks)
-    name = f"fold-{tokenize(plan, [lazy or a for lazy, a in zip(lazies, stacks, strict=True)], chunks, starts)}"
-    if all(lazy is not None for lazy in lazies):
+    name = f"fold-{tokenize(plan, lazies if from_sources else stacks, chunks, starts)}"
+    if from_sources:
         graph = _fold_lazies(name, plan, lazies, chunks, starts)
     else:
         graph = _fold_chunks(name, plan, stacks, starts)
@@ -116,7 +115,7 @@ def _start_keys(starts: Starts | None, at: tuple[int, ...]) -> list[list[Any]] |
 
 
 def _fold_lazies(
-    name: str, plan: TimeFold, lazies: Sequence[LazyArray | None], chunks: Chunks, starts: Starts | None
+    name: str, plan: TimeFold, lazies: Sequence[LazyArray], chunks: Chunks, starts: Starts | None
 ) -> Graph:
     """One task a tile, which asks the sources for its own windows."""
     sources: Graph = {f"{name}-source-{i}": lazy for i, lazy in enumerate(lazies)}

@@ -26,10 +26,6 @@ class Method:
     summary: str
 
 
-MOST_BANDS = 2
-"""Bands a test takes: the polarisations of one product."""
-
-
 METHODS = {
     "hotelling": Method("fourth_root", True, "fourth_root", 3, 2, "Hotelling T2 of the bands jointly, exact F tail"),
     "ttest": Method("log", False, "log", 3, 2, "pooled Student t of each band, Sidak over bands"),
@@ -71,8 +67,6 @@ def options(method: str | None, combine: str, bands: int, params: dict[str, Any]
     if combine not in COMBINE:
         raise InvalidInputError(f"combine: got {combine!r}, want one of {', '.join(map(repr, COMBINE))}")
     known = METHODS[name]
-    if bands > MOST_BANDS:
-        raise InvalidInputError(f"bands: got {bands}, want at most {MOST_BANDS}; choose them with bands=(...)")
     allowed = {"enl", "min_pre", "min_post"} if name == "logratio" else {"min_pre", "min_post"}
     if unknown := sorted(set(params) - allowed):
         raise InvalidInputError(f"{name}: got unknown parameters {unknown}, want some of {sorted(allowed | {'bands'})}")
