@@ -13,6 +13,7 @@ import numpy.typing as npt
 _F32 = npt.NDArray[np.float32]
 _F64 = npt.NDArray[np.float64]
 _Real = npt.NDArray[Any]
+_Scaling = tuple[float, float, tuple[float, ...]]
 _Outputs = Mapping[str, npt.NDArray[Any]]
 _Noise = tuple[_F64, _F64, _F64, npt.NDArray[np.int64], _F64, _F64]
 
@@ -71,7 +72,7 @@ def normalized_difference(
     b: _Real,
     dst: _F32,
     *,
-    scaling: tuple[tuple[float, float, float | None], tuple[float, float, float | None]],
+    scaling: tuple[_Scaling, _Scaling],
     num_threads: int,
 ) -> None: ...
 def moment_fields(bands: int, joint: bool) -> int: ...

@@ -12,9 +12,7 @@ import xarray as xr
 from kararaster import _kernels, blocks, conventions, threads
 from kararaster.errors import GeometryError, MissingVariableError, UnitsError
 from kararaster.lazy import Window
-
-Scaling = tuple[float, float, float | None]
-"""(scale, offset, nodata): reflectance = digital number * scale + offset."""
+from kararaster.optical import Scaling, scaling_of
 
 _DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
 
@@ -96,7 +94,7 @@ def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -
         raise GeometryError(
             f"{name}: {first} is {dict(a.sizes)} and {second} is {dict(b.sizes)}; resample them to one grid first"
         )
-    kernel = _NormalizedDifference(_scaling(a), _scaling(b))
+    kernel = _NormalizedDifference(scaling_of(a), scaling_of(b))
     a, b = _one_dtype(name, a, b)
     data = blocks.elementwise(kernel, a.data, b.data, dtype=np.float32)
     out = xr.DataArray(data, dims=a.dims, coords=a.coords, name=name, attrs=conventions.attributes(name))
@@ -113,12 +111,6 @@ def _one_dtype(name: str, a: xr.DataArray, b: xr.DataArray) -> tuple[xr.DataArra
     if a.dtype == b.dtype and a.dtype.isnative and a.dtype.name in _DTYPES:
         return a, b
     return a.astype(np.float64), b.astype(np.float64)
-
-
-def _scaling(band: xr.DataArray) -> Scaling:
-    nodata = band.attrs.get("_FillValue", band.attrs.get("nodata"))
-    scale, offset = band.attrs.get("scale_factor", 1.0), band.attrs.get("add_offset", 0.0)
-    return float(scale), float(offset), None if nodata is None else float(nodata)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ fn pointwise<'a>(
             calibrate(dn, (0, 0), &gain, noise, Negative::Keep, out, run)
         }
     };
-    let scaling = Scaling { scale: 1e-4, offset: -0.1, nodata: Some(0.0) };
+    let scaling = Scaling { scale: 1e-4, offset: -0.1, invalid: [0.0, f64::NAN] };
     let copy = |out: &mut [f32]| {
         out.copy_from_slice(&images.sigma);
         Ok(())

@@ -16,8 +16,8 @@ pub trait Sample: Copy + Send + Sync + 'static {
     fn to_f64(self) -> f64;
     /// The value as f32, rounded if it is not a small integer.
     fn to_f32(self) -> f32;
-    /// A nodata value as a sample of this type would hold it.
-    fn nodata(value: f64) -> f64 {
+    /// A marked value as a sample of this type would hold it.
+    fn stored(value: f64) -> f64 {
         value
     }
 }
@@ -49,7 +49,7 @@ impl Sample for f32 {
     fn to_f32(self) -> f32 {
         self
     }
-    fn nodata(value: f64) -> f64 {
+    fn stored(value: f64) -> f64 {
         f64::from(value as f32)
     }
 }
@@ -73,12 +73,16 @@ pub struct Scaling {
     pub scale: f64,
     /// Reflectance of digital number 0.
     pub offset: f64,
-    /// Digital number that means no measurement.
-    pub nodata: Option<f64>,
+    /// Digital numbers that mean no measurement (nodata, saturated); NaN marks nothing.
+    pub invalid: [f64; 2],
 }
 
 impl Scaling {
-    fn check(&self) -> Result<()> {
+    /// Samples that are reflectance already.
+    pub const NONE: Self = Self { scale: 1.0, offset: 0.0, invalid: [f64::NAN; 2] };
+
+    /// Refuse a scale of 0 and numbers that are not finite.
+    pub fn check(&self) -> Result<()> {
         if !(self.scale.is_finite() && self.scale != 0.0) {
             return Err(Error::parameter("scale", self.scale, "a finite number other than 0"));
         }
@@ -89,14 +93,34 @@ impl Scaling {
     }
 
     /// The offset in digital numbers; whole where it is meant to be (-0.1 / 0.0001 is not exactly -1000).
-    fn shift(&self) -> f64 {
+    pub fn shift(&self) -> f64 {
         let shift = self.offset / self.scale;
         let whole = shift.round();
         if (shift - whole).abs() <= 1e-9 * whole.abs() { whole } else { shift }
     }
 
-    fn nodata<S: Sample>(&self) -> f64 {
-        self.nodata.map_or(f64::NAN, S::nodata)
+    /// The scaling of one pixel type, ready for a loop.
+    pub fn decoder<S: Sample>(&self) -> Decoder {
+        Decoder { shift: self.shift(), scale: self.scale, invalid: self.invalid.map(S::stored) }
+    }
+}
+
+/// A [`Scaling`] for one pixel type.
+#[derive(Debug, Clone, Copy)]
+pub struct Decoder {
+    shift: f64,
+    scale: f64,
+    invalid: [f64; 2],
+}
+
+impl Decoder {
+    /// The reflectance of a digital number; NaN where it is marked, NaN or infinite.
+    #[inline(always)]
+    pub fn reflectance<S: Sample>(&self, dn: S) -> f64 {
+        let dn = dn.to_f64();
+        let bad = (dn == self.invalid[0]) | (dn == self.invalid[1]) | !dn.is_finite();
+        let value = (dn + self.shift) * self.scale;
+        if bad { f64::NAN } else { value }
     }
 }
 
@@ -127,7 +151,7 @@ pub fn normalized_difference<S: Sample>(
         |rows, mut out, ()| {
             let (a, b, out) = (&a[rows.clone()], &b[rows], out.pixels_mut());
             match terms.exact::<S>() {
-                Some(shift) => exact(a, b, shift, terms.nodata.map(|x| x as f32), out),
+                Some(shift) => exact(a, b, shift, terms.invalid.map(|x| x.map(|x| x as f32)), out),
                 None => scaled(a, b, &terms, out),
             }
         },
@@ -138,7 +162,7 @@ pub fn normalized_difference<S: Sample>(
 struct Terms {
     shift: [f64; 2],
     ratio: f64,
-    nodata: [f64; 2],
+    invalid: [[f64; 2]; 2],
 }
 
 impl Terms {
@@ -146,7 +170,7 @@ impl Terms {
         Self {
             shift: scaling.map(|s| s.shift()),
             ratio: scaling[1].scale / scaling[0].scale,
-            nodata: scaling.map(|s| s.nodata::<S>()),
+            invalid: scaling.map(|s| s.invalid.map(S::stored)),
         }
     }
 
@@ -154,19 +178,19 @@ impl Terms {
     fn exact<S: Sample>(&self) -> Option<f32> {
         let [a, b] = self.shift;
         let whole = a == b && self.ratio == 1.0 && a.fract() == 0.0 && a.abs() < 4_000_000.0;
-        let nodata = self.nodata.iter().all(|&x| x.is_nan() || f64::from(x as f32) == x);
-        (S::SMALL_INTEGER && whole && nodata).then_some(2.0 * a as f32)
+        let marks = self.invalid.iter().flatten().all(|&x| x.is_nan() || f64::from(x as f32) == x);
+        (S::SMALL_INTEGER && whole && marks).then_some(2.0 * a as f32)
     }
 }
 
-dispatch!(fn exact = exact_body[S: Sample](a: &[S], b: &[S], shift: f32, nodata: [f32; 2], out: &mut [f32]));
+dispatch!(fn exact = exact_body[S: Sample](a: &[S], b: &[S], shift: f32, invalid: [[f32; 2]; 2], out: &mut [f32]));
 
 #[inline(always)]
-fn exact_body<S: Sample>(a: &[S], b: &[S], shift: f32, nodata: [f32; 2], out: &mut [f32]) {
+fn exact_body<S: Sample>(a: &[S], b: &[S], shift: f32, invalid: [[f32; 2]; 2], out: &mut [f32]) {
     for ((a, b), out) in a.iter().zip(b).zip(out) {
         let (a, b) = (a.to_f32(), b.to_f32());
         let sum = a + b + shift;
-        let bad = (a == nodata[0]) | (b == nodata[1]) | (sum == 0.0);
+        let bad = is_any(a, invalid[0]) | is_any(b, invalid[1]) | (sum == 0.0);
         let index = (a - b) / sum;
         *out = if bad { f32::NAN } else { index };
     }
@@ -176,13 +200,19 @@ dispatch!(fn scaled = scaled_body[S: Sample](a: &[S], b: &[S], terms: &Terms, ou
 
 #[inline(always)]
 fn scaled_body<S: Sample>(a: &[S], b: &[S], terms: &Terms, out: &mut [f32]) {
-    let Terms { shift, ratio, nodata } = *terms;
+    let Terms { shift, ratio, invalid } = *terms;
     for ((a, b), out) in a.iter().zip(b).zip(out) {
         let (a, b) = (a.to_f64(), b.to_f64());
         let (x, y) = (a + shift[0], (b + shift[1]) * ratio);
         let sum = x + y;
-        let bad = (a == nodata[0]) | (b == nodata[1]) | (sum == 0.0) | !a.is_finite() | !b.is_finite();
+        let marked = is_any(a, invalid[0]) | is_any(b, invalid[1]);
+        let bad = marked | (sum == 0.0) | !a.is_finite() | !b.is_finite();
         let index = (x - y) / sum;
         *out = if bad { f32::NAN } else { index as f32 };
     }
+}
+
+#[inline(always)]
+fn is_any<T: Copy + PartialEq>(x: T, marks: [T; 2]) -> bool {
+    (x == marks[0]) | (x == marks[1])
 }

@@ -52,7 +52,7 @@ fn pointwise(threads: usize) -> Vec<u32> {
     let db: Vec<f32> = power.iter().map(|&x| 60.0 * x - 30.0).collect();
     let mut all = bits(|mut dst| to_db(&power, dst.pixels_mut(), &run));
     all.extend(bits(|mut dst| from_db(&db, dst.pixels_mut(), &run)));
-    let scaling = [1e-4, 2e-4].map(|scale| Scaling { scale, offset: -0.1, nodata: None });
+    let scaling = [1e-4, 2e-4].map(|scale| Scaling { scale, offset: -0.1, invalid: [f64::NAN; 2] });
     all.extend(bits(|mut dst| normalized_difference(&dn, &dn, [scaling[0]; 2], dst.pixels_mut(), &run)));
     all.extend(bits(|mut dst| normalized_difference(&power, &db, scaling, dst.pixels_mut(), &run)));
     let (lines, pixels) = ([0.0, 300.0, 580.0], [0.0, 400.0, 1100.0, 30.0, 500.0, f64::NAN, 0.0, 7.0, 900.0]);

@@ -75,26 +75,29 @@ fn normalized_difference_of_integers() {
     let mut random = Random::new(3);
     let (a, b): (Vec<u16>, Vec<u16>) =
         (0..20_000).map(|_| (random.below(9000) as u16, random.below(65536) as u16)).unzip();
-    let offset = Scaling { scale: 1e-4, offset: -0.1, nodata: Some(0.0) };
-    let other = Scaling { scale: 2e-4, offset: 0.05, nodata: None };
+    let offset = Scaling { scale: 1e-4, offset: -0.1, invalid: [0.0, f64::NAN] };
+    let other = Scaling { scale: 2e-4, offset: 0.05, invalid: [f64::NAN; 2] };
     for scaling in [[offset; 2], [offset, other]] {
         for ((&a, &b), got) in a.iter().zip(&b).zip(difference(&a, &b, scaling)) {
             // Reflectance in units of 1e-4, exactly.
             let (x, y) = (f64::from(a) - 1000.0, f64::from(b));
-            let y = if scaling[1] == offset { y - 1000.0 } else { 2.0 * y + 500.0 };
-            let missing = a == 0 || (b == 0 && scaling[1] == offset) || x + y == 0.0;
+            let y = if scaling[1].scale == offset.scale { y - 1000.0 } else { 2.0 * y + 500.0 };
+            let missing = a == 0 || (b == 0 && scaling[1].scale == offset.scale) || x + y == 0.0;
             assert_ulp(got, if missing { NAN } else { (x - y) / (x + y) });
         }
     }
-    assert_eq!(difference(&[3_u8, 0], &[1, 0], [Scaling { offset: 0.0, nodata: None, ..offset }; 2])[0], 0.5);
-    let signed =
-        difference(&[-9999_i16, 5, 5], &[4, -5, 0], [Scaling { scale: 1.0, offset: 0.0, nodata: Some(-9999.0) }; 2]);
+    assert_eq!(difference(&[3_u8, 0], &[1, 0], [Scaling { offset: 0.0, invalid: [f64::NAN; 2], ..offset }; 2])[0], 0.5);
+    let signed = difference(
+        &[-9999_i16, 5, 5],
+        &[4, -5, 0],
+        [Scaling { scale: 1.0, offset: 0.0, invalid: [-9999.0, f64::NAN] }; 2],
+    );
     assert!(signed[0].is_nan() && signed[1].is_nan() && signed[2] == 1.0, "{signed:?}");
 }
 
 #[test]
 fn normalized_difference_of_floats() {
-    let plain = Scaling { scale: 1.0, offset: 0.0, nodata: Some(-0.1) };
+    let plain = Scaling { scale: 1.0, offset: 0.0, invalid: [-0.1, f64::NAN] };
     let a = [0.35_f32, f32::NAN, f32::INFINITY, 0.2, 0.0, -0.1, 0.3, 1e-30];
     let b = [0.06_f32, 0.1, 0.1, f32::NEG_INFINITY, 0.0, 0.5, -0.3, 3e-30];
     let got = difference(&a, &b, [plain; 2]);

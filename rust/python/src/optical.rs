@@ -6,8 +6,21 @@ use pyo3::prelude::*;
 
 use crate::arrays::{slice, slice_mut, writable};
 use crate::enter::enter;
+use crate::error;
 
-type ScalingTuple = (f64, f64, Option<f64>);
+/// Scale, offset, and at most two digital numbers that mean no measurement.
+pub type ScalingTuple = (f64, f64, Vec<f64>);
+
+/// The scaling of a band; refuses more marks than the core knows.
+pub fn scaling(py: Python<'_>, (scale, offset, marks): &ScalingTuple) -> PyResult<Scaling> {
+    let invalid = match marks[..] {
+        [] => [f64::NAN; 2],
+        [one] => [one, f64::NAN],
+        [one, two] => [one, two],
+        _ => return Err(error::invalid(py, format!("scaling: got {} invalid numbers, want at most 2", marks.len()))),
+    };
+    Ok(Scaling { scale: *scale, offset: *offset, invalid })
+}
 
 /// A band as it is stored: the dtype is found once, at the boundary.
 #[derive(FromPyObject)]
@@ -35,7 +48,7 @@ pub fn normalized_difference(
     scaling: (ScalingTuple, ScalingTuple),
     num_threads: usize,
 ) -> PyResult<()> {
-    let scaling = [scaling.0, scaling.1].map(|(scale, offset, nodata)| Scaling { scale, offset, nodata });
+    let scaling = [self::scaling(py, &scaling.0)?, self::scaling(py, &scaling.1)?];
     match a {
         Band::U16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
         Band::I16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
