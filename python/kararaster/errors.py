@@ -22,6 +22,14 @@ class UnitsError(InvalidInputError):
     """Decibel where linear power is needed, or the reverse; reflectance that was never scaled."""
 
 
+class FormulaError(InvalidInputError):
+    """A formula that cannot be read; the message points at the character."""
+
+
+class OffsetWarning(UserWarning):
+    """Metadata and pixels disagree about the radiometric offset of a Sentinel-2 product."""
+
+
 class MissingVariableError(KararasterError, KeyError):
     """A band, coordinate or attribute that the operation needs is not there."""
 

@@ -11,9 +11,11 @@ The last two dimensions of a lazy array are rows and columns; a dimension in fro
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -334,3 +336,99 @@ class Concatenated(LazyArray):
 
     def __dask_tokenize__(self) -> object:
         return ("concatenated", self.sources)
+
+
+_Read = TypeVar("_Read")
+_READ: ContextVar[dict[object, Any] | None] = ContextVar("what has been read", default=None)
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Inside, a window that several results share is read once (`Shared`, `Pick`). The outermost use counts."""
+    if _READ.get() is not None:
+        yield
+        return
+    token = _READ.set({})
+    try:
+        yield
+    finally:
+        _READ.reset(token)
+
+
+def _once(identity: str, window: Window, read: Callable[[Window], _Read]) -> _Read:
+    known = _READ.get()
+    if known is None:
+        return read(window)
+    key = (identity, *((part.start, part.stop) for part in window))
+    if key not in known:
+        known[key] = read(window)
+    found: _Read = known[key]
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class Shared(LazyArray):
+    """A lazy array that several others ask for the same window, such as the cloud mask of all bands."""
+
+    source: LazyArray
+    identity: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.source.dtype
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.source.shape
+
+    @property
+    def native_chunks(self) -> tuple[int, ...] | None:
+        return self.source.native_chunks
+
+    def read(self, window: Window) -> npt.NDArray[Any]:
+        return _once(self.identity, window, self.source.read)
+
+    def __dask_tokenize__(self) -> object:
+        return ("shared", self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class Several:
+    """Several arrays from one pass over the sources: `function(*arrays, window=...)` returns a list, one array a dtype."""
+
+    sources: tuple[LazyArray, ...]
+    function: Callable[..., list[npt.NDArray[Any]]]
+    dtypes: tuple[np.dtype[Any], ...]
+
+    def read(self, window: Window) -> list[npt.NDArray[Any]]:
+        return self.function(*(source.read(window) for source in self.sources), window=window)
+
+    def __dask_tokenize__(self) -> object:
+        return ("several", self.sources, self.function, [dtype.str for dtype in self.dtypes])
+
+
+@dataclass(frozen=True, eq=False)
+class Pick(LazyArray):
+    """One of several arrays; whoever asks for another of the same window gets what has been computed."""
+
+    several: Several
+    index: int
+    identity: str
+
+    @property
+    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
+        return self.several.dtypes[self.index]
+
+    @property
+    def shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        return self.several.sources[0].shape
+
+    @property
+    def native_chunks(self) -> tuple[int, ...] | None:
+        return self.several.sources[0].native_chunks
+
+    def read(self, window: Window) -> npt.NDArray[Any]:
+        return _once(self.identity, window, self.several.read)[self.index]
+
+    def __dask_tokenize__(self) -> object:
+        return ("pick", self.several, self.index)

@@ -4,14 +4,16 @@ A lazy array becomes a `WindowArray`: a dask array with one task a chunk that re
 remembering through slicing, indexing, rechunking, copying, pickling, stacking and concatenating. A later stage finds the lazy
 array there and extends it instead of stacking graph on graph. Anything else dask does to it gives an ordinary dask array.
 
-There are exactly four shapes of work: `elementwise`, `halo` (in rows and columns), `fold` (over time, in date order) and
-`global_number`. Each takes three roads with the same bytes: NumPy in, kernels at once on all threads; lazy arrays, one task a
-chunk that reads its own window; dask arrays chunked by hand, one task a chunk that takes its neighbours.
+There are exactly five shapes of work: `elementwise`, `halo` (in rows and columns), `fold` (over time, in date order),
+`series` (all dates of a pixel at once) and `global_number`. Each takes three roads with the same bytes: NumPy in, kernels at
+once on all threads; lazy arrays, one task a chunk that reads its own window; dask arrays chunked by hand, one task a chunk
+that takes its neighbours.
 """
 
-from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of
+from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of, shared
 from kararaster.blocks.folding import Output, Starts, TimeFold, fold
-from kararaster.blocks.local import elementwise, halo
+from kararaster.blocks.local import elementwise, elementwise_several, halo
+from kararaster.blocks.series import TimeSeries, series
 from kararaster.blocks.totals import Reduction, global_number
 
 __all__ = [
@@ -20,13 +22,17 @@ __all__ = [
     "Reduction",
     "Starts",
     "TimeFold",
+    "TimeSeries",
     "WindowArray",
     "automatic_chunks",
     "elementwise",
+    "elementwise_several",
     "fold",
     "from_lazy",
     "global_number",
     "halo",
     "is_lazy",
     "lazy_of",
+    "series",
+    "shared",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ from dask.highlevelgraph import HighLevelGraph
 
 from kararaster import threads
 from kararaster.errors import InvalidInputError
-from kararaster.lazy import Concatenated, LazyArray, Stack, Window, view
+from kararaster.lazy import Concatenated, LazyArray, Pick, Several, Shared, Stack, Window, reading, view
 
 Array = Any
 """numpy.ndarray or dask.array.Array (which has no type stubs)."""
@@ -29,15 +30,22 @@ TILE = 2048
 """Largest side of an automatic tile, in pixels."""
 
 
+Tasks = tuple[str, HighLevelGraph]
+"""Name and graph of a dask array, where these are not simply one read a chunk."""
+
+
 class WindowArray(da.Array):  # type: ignore[misc]
     """A dask array that remembers the lazy array behind it."""
 
-    def __new__(cls, lazy: LazyArray, chunks: Chunks) -> WindowArray:
+    def __new__(cls, lazy: LazyArray, chunks: Chunks, tasks: Tasks | None = None) -> WindowArray:
         chunks = _normalized(chunks, lazy)
-        name = f"window-{tokenize(lazy, chunks)}"
         meta = np.empty((0,) * lazy.ndim, lazy.dtype)
-        plain = da.from_array(lazy, chunks, name=name, getitem=read_block, meta=meta, inline_array=False)
-        self: WindowArray = super().__new__(cls, plain.dask, name, chunks, dtype=lazy.dtype, meta=meta)
+        if tasks is None:
+            name = f"window-{tokenize(lazy, chunks)}"
+            graph = da.from_array(lazy, chunks, name=name, getitem=read_block, meta=meta, inline_array=False).dask
+        else:
+            name, graph = tasks
+        self: WindowArray = super().__new__(cls, graph, name, chunks, dtype=lazy.dtype, meta=meta)
         self._remembered = (name, lazy)
         return self
 
@@ -97,8 +105,38 @@ def _normalized(chunks: Chunks, lazy: LazyArray) -> tuple[tuple[int, ...], ...]:
 
 def read_block(lazy: LazyArray, window: Window) -> npt.NDArray[Any]:
     """The task of one chunk."""
-    with threads.inside_task():
+    with threads.inside_task(), reading():
         return lazy.read(window)
+
+
+def from_several(several: Several, chunks: Chunks) -> list[WindowArray]:
+    """A window array for each of several arrays; a task a chunk computes them all."""
+    token = tokenize(several)
+    picks = [Pick(several, index, token) for index in range(len(several.dtypes))]
+    chunks = _normalized(chunks, picks[0])
+    name = f"several-{tokenize(token, chunks)}"
+    graph: Graph = {f"{name}-source": several}
+    graph |= {(name, *at): (_read_several, f"{name}-source", Literal(window)) for at, window in block_windows(chunks)}
+    return [WindowArray(pick, chunks, one_of(name, graph, (), chunks, pick.index)) for pick in picks]
+
+
+def one_of(name: str, graph: Graph, sources: Sequence[Array], chunks: Chunks, index: int) -> Tasks:
+    """The tasks that pick array `index` out of the lists which the tasks of `graph` return."""
+    layers = HighLevelGraph.from_collections(name, graph, dependencies=list(sources))
+    own = f"{name}-{index}"
+    picks = {(own, *at): (operator.getitem, (name, *at), index) for at, _ in block_windows(chunks)}
+    return own, HighLevelGraph({**layers.layers, own: picks}, {**layers.dependencies, own: {name}})
+
+
+def _read_several(several: Several, window: Literal) -> list[npt.NDArray[Any]]:
+    with threads.inside_task(), reading():
+        return several.read(window.value)
+
+
+def shared(array: Array) -> Array:
+    """`array` such that a task which needs it for several results reads it once."""
+    lazy = lazy_of(array)
+    return array if lazy is None else WindowArray(Shared(lazy, tokenize(lazy)), array.chunks)
 
 
 def from_lazy(lazy: LazyArray, *, chunks: Chunks = "auto") -> Array:

@@ -28,7 +28,7 @@ from kararaster.blocks.carrier import (
     is_lazy,
     lazy_of,
 )
-from kararaster.lazy import InMemory, LazyArray, Window
+from kararaster.lazy import InMemory, LazyArray, Window, reading
 
 MANY_TILES = 32
 """Above so many tiles the result of a fold gets tiles of several source chunks, so that graphs stay small."""
@@ -80,7 +80,7 @@ def fold(plan: TimeFold, bands: Sequence[Array], starts: Starts | None = None) -
         return plan.at_once(arrays) if starts is None else _fold_memory(plan, arrays, starts)
     lazies = [lazy for lazy in map(lazy_of, stacks) if lazy is not None]
     from_sources = len(lazies) == len(stacks)
-    chunks = _result_chunks(stacks[0].chunks[1:]) if from_sources else stacks[0].chunks[1:]
+    chunks = result_chunks(stacks[0].chunks[1:]) if from_sources else stacks[0].chunks[1:]
     starts, dependencies = _aligned_starts(starts, chunks)
     name = f"fold-{tokenize(plan, lazies if from_sources else stacks, chunks, starts)}"
     if from_sources:
@@ -89,7 +89,7 @@ def fold(plan: TimeFold, bands: Sequence[Array], starts: Starts | None = None) -
         graph = _fold_chunks(name, plan, stacks, starts)
         dependencies = [*dependencies, *stacks]
     layer = HighLevelGraph.from_collections(name, graph, dependencies=dependencies)
-    return {key: _field(name, layer, key, out, chunks) for key, out in plan.outputs.items()}
+    return {key: field_of(name, layer, key, out, chunks) for key, out in plan.outputs.items()}
 
 
 def _aligned_starts(starts: Starts | None, chunks: Chunks) -> tuple[Starts | None, list[Array]]:
@@ -126,7 +126,7 @@ def _fold_lazies(
     return graph
 
 
-def _field(name: str, tiles: HighLevelGraph, key: str, out: Output, chunks: tuple[tuple[int, ...], ...]) -> Array:
+def field_of(name: str, tiles: HighLevelGraph, key: str, out: Output, chunks: tuple[tuple[int, ...], ...]) -> Array:
     """One named array out of tiles that are dicts of arrays."""
     own = f"{key}-{name}"
     front = (0,) * len(out.lead)
@@ -137,7 +137,7 @@ def _field(name: str, tiles: HighLevelGraph, key: str, out: Output, chunks: tupl
     return da.Array(graph, own, chunks, meta=np.empty((0,) * len(chunks), out.dtype))
 
 
-def _result_chunks(chunks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
+def result_chunks(chunks: tuple[tuple[int, ...], ...]) -> tuple[tuple[int, ...], ...]:
     """Source chunks, joined into tiles of at most `TILE` pixels a side where the map has many of them."""
     if math.prod(map(len, chunks)) <= MANY_TILES:
         return chunks
@@ -176,7 +176,7 @@ def _fold_tile(
     """Date after date from the sources, relative orbit after relative orbit, one part of the tile at a time."""
     shape = tuple(s.stop - s.start for s in window)
     tile = {key: np.empty((*out.lead, *shape), out.dtype) for key, out in plan.outputs.items()}
-    for part in _parts(window, lazies[0].native_chunks):
+    for part in parts_of(window, lazies[0].native_chunks):
         rows, columns = (slice(p.start - w.start, p.stop - w.start) for p, w in zip(part, window, strict=True))
         own = None
         if starts is not None:
@@ -195,7 +195,8 @@ def _fold_part(
         cells = _new_cells(plan, number, shape, starts)
         for cell, dates in zip(cells, periods, strict=True):
             for batch in _batches(dates):
-                blocks = [np.concatenate([lazy.read((d, *part)) for d in _runs(batch)]) for lazy in lazies]
+                with reading():
+                    blocks = [np.concatenate([lazy.read((d, *part)) for d in _runs(batch)]) for lazy in lazies]
                 plan.add(cell, blocks, list(range(len(batch))))
         plan.take(result, number, cells)
     return plan.finish(result, shape)
@@ -210,12 +211,12 @@ def _new_cells(
     return [plan.new_cell(pixels) if s is None else s.reshape(len(s), pixels).copy() for s in stored]
 
 
-def _parts(window: Window, native: tuple[int, ...] | None) -> Iterator[Window]:
-    """Cut a tile into parts of at most about `FOLD_PIXELS`, along the blocks of the storage where it can."""
+def parts_of(window: Window, native: tuple[int, ...] | None, most: int = FOLD_PIXELS) -> Iterator[Window]:
+    """Cut a tile into parts of at most about `most` pixels, along the blocks of the storage where it can."""
     ny, nx = (native or (512, 512))[-2:]
     width = window[1].stop - window[1].start
-    columns = max(1, min(width, nx * max(1, 1024 // nx), FOLD_PIXELS))
-    rows = max(1, FOLD_PIXELS // columns)
+    columns = max(1, min(width, nx * max(1, 1024 // nx), most))
+    rows = max(1, most // columns)
     rows = rows // ny * ny or rows
     for y in range(window[0].start, window[0].stop, rows):
         for x in range(window[1].start, window[1].stop, columns):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import dask.array as da
 import numpy as np
 import numpy.typing as npt
 from dask.base import tokenize
@@ -19,10 +20,12 @@ from kararaster.blocks.carrier import (
     block_windows,
     collect,
     contiguous,
+    from_several,
     is_lazy,
     lazy_of,
+    one_of,
 )
-from kararaster.lazy import Elementwise, Halo, Placement, grow
+from kararaster.lazy import Elementwise, Halo, Placement, Several, grow
 
 
 def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype: npt.DTypeLike) -> Array:
@@ -42,10 +45,30 @@ def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype
     return collect(name, graph, stacks, first.chunks, dtype)
 
 
-def _apply(function: Any, blocks: list[npt.NDArray[Any]], window: Literal) -> npt.NDArray[Any]:
+def _apply(function: Any, blocks: list[npt.NDArray[Any]], window: Literal) -> Any:
     with threads.inside_task():
-        out: npt.NDArray[Any] = function(*map(contiguous, blocks), window=window.value)
-        return out
+        return function(*map(contiguous, blocks), window=window.value)
+
+
+def elementwise_several(
+    function: Callable[..., list[npt.NDArray[Any]]], *arrays: Array, dtypes: Sequence[npt.DTypeLike]
+) -> list[Array]:
+    """As `elementwise`, with several results of one pass over the arrays: `function` returns a list, one array a dtype."""
+    stacks = aligned(arrays)
+    first, kinds = stacks[0], tuple(np.dtype(dtype) for dtype in dtypes)
+    lazies = [lazy for lazy in map(lazy_of, stacks) if lazy is not None]
+    if len(lazies) == len(stacks):
+        return list(from_several(Several(tuple(lazies), function, kinds), first.chunks))
+    if not is_lazy(first):
+        return function(*map(contiguous, stacks), window=tuple(slice(0, n) for n in first.shape))
+    name = f"several-{tokenize(function, *stacks)}"
+    graph: Graph = {
+        (name, *at): (_apply, function, [(a.name, *at) for a in stacks], Literal(window))
+        for at, window in block_windows(first.chunks)
+    }
+    tasks = [one_of(name, graph, stacks, first.chunks, index) for index in range(len(kinds))]
+    metas = [np.empty((0,) * first.ndim, kind) for kind in kinds]
+    return [da.Array(graph, own, first.chunks, meta=meta) for (own, graph), meta in zip(tasks, metas, strict=True)]
 
 
 def halo(
