@@ -13,7 +13,7 @@ that takes its neighbours.
 from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of, shared
 from kararaster.blocks.folding import Output, Starts, TimeFold, fold
 from kararaster.blocks.local import elementwise, elementwise_several, halo
-from kararaster.blocks.series import TimeSeries, series
+from kararaster.blocks.time_axis import TimeSeries, series
 from kararaster.blocks.totals import Reduction, global_number
 
 __all__ = [
