@@ -27,7 +27,17 @@ HERE = Path(__file__).parent
 CHECKED_SIZE = 96
 BEGIN, END = "<!-- speed -->", "<!-- /speed -->"
 
-LIMITS = {"calibrate": 2.2, "boxcar": 0.5, "lee": 0.7, "ndvi": 0.7, "hotelling": 0.15}
+LIMITS = {
+    "calibrate": 2.2,
+    "boxcar": 0.5,
+    "lee": 0.7,
+    "ndvi": 0.7,
+    "ibi": 0.3,
+    "twelve": 0.3,
+    "hotelling": 0.15,
+    "median": 4.0,
+    "geomedian": 0.7,
+}
 """Kernel -> least speed against the best peer that is installed, for one thread and for two.
 
 About seven tenths of the worst case measured on a quiet machine: a regression fails, noise does not. Raise one whenever its

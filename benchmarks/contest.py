@@ -82,18 +82,20 @@ def disagreement(contestant: Contestant, case: Case, threads: int) -> str:
     return "" if error <= 1e-3 else f"relative error {error:.1e}"
 
 
-def in_strips(run: Callable[..., Array], threads: int, halo: int, *arrays: Array) -> Array:
-    """Run a kernel of one thread on horizontal strips, a thread each, as dask does."""
+def in_strips(
+    run: Callable[..., Array], threads: int, halo: int, *arrays: Array, layers: tuple[int, ...] = ()
+) -> Array:
+    """Run a kernel of one thread on horizontal strips, a thread each, as dask does; `layers` come before rows and columns."""
     if threads == 1:
         return run(*arrays)
     height = arrays[0].shape[-2]
     cuts = [height * i // threads for i in range(threads + 1)]
-    out = np.empty(arrays[0].shape[-2:], np.float32)
+    out = np.empty((*layers, *arrays[0].shape[-2:]), np.float32)
 
     def strip(top: int, bottom: int) -> None:
         first = max(0, top - halo)
         part = run(*[array[..., first : bottom + halo, :] for array in arrays])
-        out[top:bottom] = part[top - first : bottom - first]
+        out[..., top:bottom, :] = part[..., top - first : bottom - first, :]
 
     list(_pool.map(strip, cuts[:-1], cuts[1:]))
     return out

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 import kararaster as kr
-from cases import NODATA, OFFSET, SCALE
+from cases import BANDS, NODATA, OFFSET, SCALE, squeezed
 from contest import Array, Contestant, Params, Rasters
 from kararaster import _kernels
 from scenes import Tables
@@ -63,11 +63,21 @@ def _frame(params: Params, threads: int) -> _kernels.Frame:
     return {**place, "window": window, "border": "shrink", "min_valid": 1, "num_threads": threads}
 
 
-def ndvi(rasters: Rasters, params: Params, threads: int) -> Array:
-    out = np.empty(rasters["nir"].shape, np.float32)
-    scaling = (SCALE, OFFSET, float(NODATA))
-    _kernels.normalized_difference(rasters["nir"], rasters["red"], out, scaling=(scaling, scaling), num_threads=threads)
-    return out
+def indices(rasters: Rasters, params: Params, threads: int) -> Array:
+    used = [symbol for symbol, name in BANDS.items() if name in rasters]
+    bands = [rasters[BANDS[symbol]] for symbol in used]
+    out = np.empty((len(params), *bands[0].shape), np.float32)
+    _kernels.indices(
+        bands,
+        [*out],
+        symbols=used,
+        formulas=[*params.values()],
+        constants={},
+        scaling=[(SCALE, OFFSET, (float(NODATA),))] * len(used),
+        valid=None,
+        num_threads=threads,
+    )
+    return squeezed(out)
 
 
 def hotelling(rasters: Rasters, params: Params, threads: int) -> Array:
@@ -75,10 +85,35 @@ def hotelling(rasters: Rasters, params: Params, threads: int) -> Array:
     before = params["before"]
     out = {name: np.empty(shape, dtype) for name, dtype in _OUTPUTS.items()}
     out["magnitude"] = np.empty((2, *shape), np.float32)
-    options = {"method": "hotelling", "combine": "fisher", "enl": 1.0, "min_pre": 3, "min_post": 2, "bands": 2}
+    options = {
+        "method": "hotelling",
+        "scale": "power",
+        "combine": "fisher",
+        "enl": 1.0,
+        "min_pre": 3,
+        "min_post": 2,
+        "bands": 2,
+    }
     groups = [(range(before), range(before, dates))]
     _kernels.before_after([rasters["vv"], rasters["vh"]], groups, out, options=options, num_threads=threads)
     return out["neg_log10_p"]
+
+
+def composite(rasters: Rasters, params: Params, threads: int) -> Array | list[Array]:
+    bands = list(rasters.values())
+    out = [np.empty(band.shape[1:], np.float32) for band in bands]
+    count = [np.empty(band.shape[1:], np.uint16) for band in bands]
+    _kernels.composite(
+        bands,
+        out,
+        count,
+        method="median" if len(bands) == 1 else "geomedian",
+        percentile=50.0,
+        scaling=[(SCALE, OFFSET, (float(NODATA),))] * len(bands),
+        index=None,
+        num_threads=threads,
+    )
+    return out[0] if len(out) == 1 else out
 
 
 _OUTPUTS = {
@@ -98,10 +133,12 @@ def public_lee(rasters: Rasters, params: Params, threads: int) -> Array:
     return image.kara.despeckle("lee", window=params["window"], enl=params["looks"]).values
 
 
-def public_ndvi(rasters: Rasters, params: Params, threads: int) -> Array:
+def public_indices(rasters: Rasters, params: Params, threads: int) -> list[Array]:
     kr.set_threads(threads)
     scaled = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": NODATA}
-    return kr.ndvi(xr.Dataset({name: (("y", "x"), band, scaled) for name, band in rasters.items()})).values
+    ds = xr.Dataset({name: (("y", "x"), band, scaled) for name, band in rasters.items()})
+    images = [image.values for image in kr.index(ds, *params).values()]
+    return images[0] if len(images) == 1 else images
 
 
 def public_change(rasters: Rasters, params: Params, threads: int) -> Array:
@@ -112,8 +149,22 @@ def public_change(rasters: Rasters, params: Params, threads: int) -> Array:
     return kr.change(stack, event=_EVENT, by=None, pre="400D", post="400D", control=None).neg_log10_p.values
 
 
-_BY_KERNEL = {"calibrate": calibrate, "boxcar": boxcar, "lee": lee, "ndvi": ndvi, "hotelling": hotelling}
-_BY_FUNCTION = {"lee": public_lee, "ndvi": public_ndvi, "hotelling": public_change}
+def public_composite(rasters: Rasters, params: Params, threads: int) -> Array | list[Array]:
+    kr.set_threads(threads)
+    scaled = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": NODATA}
+    ds = xr.Dataset({name: (("time", "y", "x"), band, scaled) for name, band in rasters.items()})
+    ds = ds.assign_coords(time=_EVENT + np.arange(ds.sizes["time"]) * np.timedelta64(5, "D"))
+    result = kr.composite(ds, "median" if len(rasters) == 1 else "geomedian")
+    images = [result[name].values for name in rasters]
+    return images[0] if len(images) == 1 else images
+
+
+_BY_KERNEL = {"calibrate": calibrate, "boxcar": boxcar, "lee": lee, "hotelling": hotelling}
+_BY_KERNEL |= dict.fromkeys(("ndvi", "ibi", "twelve"), indices)
+_BY_KERNEL |= dict.fromkeys(("median", "geomedian"), composite)
+_BY_FUNCTION = {"lee": public_lee, "hotelling": public_change}
+_BY_FUNCTION |= dict.fromkeys(("ndvi", "ibi", "twelve"), public_indices)
+_BY_FUNCTION |= dict.fromkeys(("median", "geomedian"), public_composite)
 
 OURS = [Contestant(kernel, KERNEL, run, ours=True) for kernel, run in _BY_KERNEL.items()]
 OURS += [Contestant(kernel, PUBLIC, run, ours=True) for kernel, run in _BY_FUNCTION.items()]

@@ -14,7 +14,10 @@ import kararaster_contestants
 from contest import MOST_THREADS, Entry
 
 THREADS = range(1, MOST_THREADS + 1)
-_LIBRARIES = ("numpy", "scipy", "numba", "opencv-python-headless", "numexpr", "spyndex", "findpeaks", "xarray-sentinel")
+_LIBRARIES = (
+    *("numpy", "scipy", "numba", "opencv-python-headless", "numexpr"),
+    *("spyndex", "xarray-spatial", "findpeaks", "xarray-sentinel"),
+)
 
 
 @dataclass(frozen=True)

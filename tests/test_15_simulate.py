@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import pickle
+import xml.etree.ElementTree as ET
+import zipfile
 
 import numpy as np
 import pytest
+import rasterio
+from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
@@ -175,7 +180,16 @@ def test_optical_numbers_are_the_reflectance_of_the_table():
     kind = simulate.truth(shape=(SIDE, SIDE))["kind"].values
     cleared = kind == town.Kind.GROUND_CLEARED
     assert ds["nir"].dtype == np.uint16
-    assert ds["nir"].attrs == {"scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0}
+    assert ds["nir"].attrs == {
+        "scale_factor": 1e-4,
+        "add_offset": -0.1,
+        "_FillValue": 0,
+        "saturated_value": 65535,
+        "quantity": "surface_reflectance",
+    }
+    assert ds["boa_add_offset"].values.tolist() == [-1000, -1000]
+    assert not ds["boa_offset_applied"].values.any()
+    assert set(ds["processing_baseline"].values) == {"05.11"}
     assert all(int(ds[name].min()) > 0 for name in ds.data_vars)
     red, nir = (ds[name].values[1][cleared].mean() * 1e-4 - 0.1 for name in ("red", "nir"))
     table = looks.reflectance(day_of_year=277, after=True)[:, town.CLEARED * town.VARIANTS]
@@ -211,3 +225,228 @@ def test_bad_arguments_are_named(options, name):
 def test_optical_dates_must_rise():
     with pytest.raises(InvalidInputError, match=r"^dates"):
         simulate.optical(shape=(8, 8), dates=("2023-10-05", "2023-09-05"))
+
+
+def test_optical_classes_are_those_of_the_ground():
+    ds = simulate.optical(shape=(SIDE, SIDE), bands=("scl", "red", "nir"))
+    red, nir = (ds[name].values[0] * 1e-4 - 0.1 for name in ("red", "nir"))
+    scl, cover = ds["scl"].values[0], simulate.truth(shape=(SIDE, SIDE))["land_cover"].values
+    assert ds["scl"].dtype == np.uint8
+    np.testing.assert_array_equal(scl == 6, cover == town.Cover.WATER)
+    ndvi = (nir - red) / (nir + red)
+    # noise of 3.3 % in both bands moves NDVI by at most 0.08 (five standard deviations)
+    assert ndvi[scl == 4].min() > 0.32
+    assert ndvi[scl == 5].max() < 0.48
+    with pytest.raises(InvalidInputError, match=r"^bands"):
+        simulate.optical(shape=(8, 8), bands=("pan",))
+
+
+def images(product):
+    """Pixels, transform and reference system of every image by its last two words, such as B02_10m."""
+    found = {}
+    for path in product.rglob("IMG_DATA/**/*"):
+        if path.is_file():
+            with rasterio.open(path) as file:
+                found["_".join(path.stem.split("_")[2:])] = (file.read(1), file.transform, file.crs)
+    return found
+
+
+def metadata(product, name):
+    (path,) = product.rglob(name)
+    return ET.parse(path).getroot()
+
+
+def texts(root, tag):
+    return [element.text for element in root.iter(tag)]
+
+
+@pytest.fixture(scope="module")
+def cloudy(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cloudy")
+    return simulate.sentinel2(folder, shape=(300, 240), cloud_cover=0.3, saturated=0.01, outside=0.1)
+
+
+def test_sentinel2_files_have_the_names_of_real_products(cloudy):
+    assert cloudy.name == "S2A_MSIL2A_20230905T073621_N0511_R092_T38TPK_20230905T115811.SAFE"
+    expected = {f"{band}_10m" for band in ("B02", "B03", "B04", "B08")}
+    at_20 = ("B01", "B02", "B03", "B04", "B05", "B06", "B07", "B8A", "B11", "B12", "SCL")
+    expected |= {f"{band}_20m" for band in at_20} | {f"{band}_60m" for band in (*at_20, "B09")}
+    found = images(cloudy)
+    assert set(found) == expected
+    listed = texts(metadata(cloudy, "MTD_MSIL2A.xml"), "IMAGE_FILE")
+    assert {str(p.relative_to(cloudy).with_suffix("")) for p in cloudy.rglob("*.jp2")} == set(listed)
+    box = simulate.truth(shape=(300, 240)).odc.geobox
+    for name, (pixels, transform, crs) in found.items():
+        step = int(name[-3:-1]) // 10
+        assert pixels.shape == (300 // step, 240 // step)
+        assert transform == Affine(10 * step, 0, box.affine.c, 0, -10 * step, box.affine.f)
+        assert crs.to_epsg() == 32638
+
+
+def test_sentinel2_metadata_state_the_grid_and_the_shares(cloudy):
+    tile = metadata(cloudy, "MTD_TL.xml")
+    (left,), (top,) = ({*texts(tile, name)} for name in ("ULX", "ULY"))
+    box = simulate.truth(shape=(300, 240)).odc.geobox
+    assert (float(left), float(top)) == (box.affine.c, box.affine.f)
+    assert texts(tile, "NROWS") == ["300", "150", "50"]
+    scl = images(cloudy)["SCL_20m"][0]
+    for tag, kind in (("NODATA", 0), ("SATURATED_DEFECTIVE", 1), ("VEGETATION", 4), ("HIGH_PROBA_CLOUDS", 9)):
+        (percent,) = {*texts(tile, f"{tag}{'_PIXEL' if kind < 2 else ''}_PERCENTAGE")}
+        assert float(percent) == pytest.approx(100 * (scl == kind).mean(), abs=1e-5)
+    for entry in metadata(cloudy, "manifest.safe").iter("byteStream"):
+        path = cloudy / entry.find("fileLocation").get("href")
+        assert path.stat().st_size == int(entry.get("size"))
+        assert hashlib.sha3_256(path.read_bytes()).hexdigest().upper() == entry.findtext("checksum")
+
+
+def test_sentinel2_tags_are_found_in_real_products_too(cloudy, samples):
+    real = next((samples / "s2-l2a-safe-33TVM-20241014").glob("*.SAFE"), None)
+    if real is None:
+        pytest.skip("the product is not among the samples")
+    for name in ("MTD_MSIL2A.xml", "MTD_TL.xml"):
+        ours, theirs = metadata(cloudy, name), metadata(real, name)
+        assert ours.tag == theirs.tag
+        assert paths_of(ours) <= paths_of(theirs)
+
+
+def paths_of(element, above=""):
+    """Every path of tags below `element`."""
+    found = set()
+    for child in element:
+        path = f"{above}/{child.tag}"
+        found |= {path} | paths_of(child, path)
+    return found
+
+
+def test_sentinel2_clouds_shadows_and_marks_are_where_scl_says(cloudy):
+    found = images(cloudy)
+    scl = found["SCL_20m"][0]
+    inside = scl[:, 12:]
+    assert np.all(scl[:, :12] == 0)
+    assert np.all(inside > 0)
+    assert np.isin(inside, (8, 9)).mean() == pytest.approx(0.3, abs=0.06)
+    fine = scl.repeat(2, axis=0).repeat(2, axis=1)
+    for name, classes in (("B04_10m", fine), ("B12_20m", scl), ("B02_20m", scl)):
+        numbers = found[name][0]
+        np.testing.assert_array_equal(numbers == 0, classes == 0)
+        np.testing.assert_array_equal(numbers == 65535, classes == 1)
+    blue = found["B02_10m"][0] / 1e4 - 0.1
+    thick = blue[fine == 9]
+    np.testing.assert_allclose(thick, 0.66, atol=1e-4)
+    assert blue[fine == 4].max() < 0.2 < blue[fine == 8].min()
+    assert np.median(blue[fine == 3]) < 0.5 * np.median(blue[fine == 4])
+
+
+def test_sentinel2_numbers_are_reflectance_with_the_offset_of_the_baseline(tmp_path):
+    options = {"shape": (120, 120), "bands": ("red", "swir16")}
+    old, new, wrong = (
+        images(simulate.sentinel2(tmp_path / name, baseline=baseline, **options, **more))
+        for name, baseline, more in (
+            ("old", "02.14", {}),
+            ("new", "04.00", {}),
+            ("wrong", "04.00", {"pixels_without_offset": True}),
+        )
+    )
+    plain = images(simulate.sentinel2(tmp_path / "plain", baseline="04.00", driver="GTiff", **options))
+    for name, (numbers, *_) in old.items():
+        np.testing.assert_array_equal(new[name][0], plain[name][0])
+        np.testing.assert_array_equal(new[name][0], numbers + 1000)
+        np.testing.assert_array_equal(wrong[name][0], numbers)
+    stated = {
+        folder: texts(metadata(tmp_path / folder, "MTD_MSIL2A.xml"), "BOA_ADD_OFFSET")
+        for folder in ("old", "new", "wrong")
+    }
+    assert stated == {"old": [], "new": ["-1000"] * 13, "wrong": ["-1000"] * 13}
+    material = town.Town((120, 120), 0).materials(slice(0, 120), slice(0, 120))
+    table = looks.reflectance(day_of_year=247.3, after=False)
+    red = table[looks.OPTICAL_BANDS.index("red")][material]
+    ratio = old["B04_10m"][0] / (1e4 * red)
+    assert ratio.mean() == pytest.approx(1, abs=5 * 0.033 / 120)
+    assert ratio.std() == pytest.approx(1 / 30, rel=0.05)
+    mean = old["B04_10m"][0].reshape(60, 2, 60, 2).mean((1, 3))
+    np.testing.assert_allclose(old["B04_20m"][0], mean, atol=1.01)
+
+
+def test_sentinel2_level_1c_has_every_band_as_measured(tmp_path):
+    product = simulate.sentinel2(tmp_path, shape=(60, 60), level="L1C", driver="GTiff")
+    assert {name: pixels.shape[0] for name, (pixels, *_) in images(product).items()} == {
+        **dict.fromkeys(("B02", "B03", "B04", "B08"), 60),
+        **dict.fromkeys(("B05", "B06", "B07", "B8A", "B11", "B12"), 30),
+        **dict.fromkeys(("B01", "B09"), 10),
+    }
+    root = metadata(product, "MTD_MSIL1C.xml")
+    assert texts(root, "RADIO_ADD_OFFSET") == ["-1000"] * 13
+    assert texts(root, "QUANTIFICATION_VALUE") == ["10000"]
+
+
+def test_sentinel2_repeats_to_the_byte_and_dates_differ(tmp_path):
+    options = {"shape": (120, 120), "cloud_cover": 0.4, "bands": ("red", "scl")}
+    first, again = (images(simulate.sentinel2(tmp_path / name, **options)) for name in ("first", "again"))
+    later = images(simulate.sentinel2(tmp_path, time="2023-09-15T07:36:21", **options))
+    for name, (pixels, *_) in first.items():
+        assert pixels.tobytes() == again[name][0].tobytes()
+        assert np.mean(pixels != later[name][0]) > 0.1
+
+
+def test_sentinel2_tiles_that_overlap_show_the_same_ground(tmp_path):
+    options = {"shape": (120, 180), "bands": ("red", "scl"), "cloud_cover": 0.2}
+    west, east = (
+        images(simulate.sentinel2(tmp_path, tile=tile, window=window, **options))
+        for tile, window in (("38TPK", np.s_[0:120, 0:120]), ("38TQK", np.s_[0:120, 60:180]))
+    )
+    for name in ("B04_10m", "B04_20m", "SCL_20m"):
+        step = int(name[-3:-1]) // 10
+        np.testing.assert_array_equal(west[name][0][:, 60 // step :], east[name][0][:, : 60 // step])
+        assert east[name][1].c - west[name][1].c == 600
+
+
+def test_sentinel2_archive_holds_the_folder(tmp_path):
+    options = {"shape": (60, 60), "bands": ("red",), "driver": "GTiff"}
+    folder, archive = simulate.sentinel2(tmp_path, **options), simulate.sentinel2(tmp_path, archive=True, **options)
+    with zipfile.ZipFile(archive) as file:
+        files = {name: file.read(name) for name in file.namelist() if not name.endswith("/")}
+    assert files == {str(p.relative_to(tmp_path)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted((folder.name, archive.name))
+    with pytest.raises(InvalidInputError, match=r"^folder"):
+        simulate.sentinel2(tmp_path, **options)
+    before = images(folder)["B04_10m"][0]
+    assert simulate.sentinel2(tmp_path, overwrite=True, **options, seed=1) == folder
+    assert np.any(images(folder)["B04_10m"][0] != before)
+
+
+def test_sentinel2_shows_the_changes_after_the_event(tmp_path):
+    options = {"shape": (SIDE - 2, SIDE - 2), "bands": ("red", "nir"), "driver": "GTiff"}
+    kind = simulate.truth(shape=options["shape"])["kind"].values
+    ndvi = []
+    for day in ("2023-09-05", "2023-10-05"):
+        found = images(simulate.sentinel2(tmp_path, time=f"{day}T07:36:21", **options))
+        red, nir = (found[name][0] / 1e4 - 0.1 for name in ("B04_10m", "B08_10m"))
+        ndvi.append((nir - red) / (nir + red))
+    fall = ndvi[0] - ndvi[1]
+    assert fall[kind == town.Kind.GROUND_CLEARED].mean() > 0.2
+    assert abs(fall[kind == town.Kind.NONE].mean()) < 0.05
+
+
+@pytest.mark.parametrize(
+    ("options", "name"),
+    [
+        ({"shape": (100, 100)}, "shape"),
+        ({"window": np.s_[0:30, 0:61]}, "window"),
+        ({"window": np.s_[0:66, 0:60]}, "window"),
+        ({"level": "L2B"}, "level"),
+        ({"platform": "S1A"}, "platform"),
+        ({"driver": "PNG"}, "driver"),
+        ({"baseline": "5.11"}, "baseline"),
+        ({"tile": "T38TPK"}, "tile"),
+        ({"cloud_cover": 1.5}, "cloud_cover"),
+        ({"bands": ("pan",)}, "bands"),
+        ({"bands": ("scl",), "level": "L1C"}, "bands"),
+        ({"time": "soon"}, "time"),
+        ({"crs": 4326}, "crs"),
+        ({"seed": -1}, "seed"),
+    ],
+)
+def test_sentinel2_bad_arguments_are_named(tmp_path, options, name):
+    with pytest.raises(InvalidInputError, match=rf"^{name}"):
+        simulate.sentinel2(tmp_path, **{"shape": (60, 60), **options})
+    assert not list(tmp_path.iterdir())

@@ -428,7 +428,7 @@ def mixed() -> xr.Dataset:
         (lambda: kr.change(mixed(), **LONG, combine="magic"), errors.InvalidInputError, "fisher"),
         (lambda: kr.change(mixed(), **LONG, method="logratio", enl=0), errors.InvalidInputError, "enl"),
         (lambda: kr.change(mixed(), **LONG, bands=("hh",)), errors.MissingVariableError, "hh"),
-        (lambda: kr.change(mixed()[["vv"]].rename(vv="ndvi"), **LONG), errors.MissingVariableError, "vv"),
+        (lambda: kr.change(mixed()[["vv"]].rename(vv="coherence"), **LONG), errors.MissingVariableError, "vv"),
         (lambda: kr.change(mixed().isel(time=0), **LONG), errors.MissingVariableError, "time"),
         (lambda: kr.change(mixed().isel(time=[0, 0, 1, 2, 9, 10]), **LONG), errors.InvalidInputError, "twice"),
         (lambda: kr.change(mixed().kara.to_db(), **LONG), errors.UnitsError, "from_db"),

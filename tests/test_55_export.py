@@ -221,6 +221,38 @@ def test_radar_stack_in_zarr_comes_back_with_its_coordinates(tmp_path):
     assert back["vv"].attrs == ds["vv"].attrs
 
 
+@pytest.mark.parametrize("write", [kr.to_cog, kr.to_zarr])
+def test_digital_numbers_come_back_with_their_scale(tmp_path, write):
+    """A folder of COGs and a Zarr store give the same reflectance as before; so does plain xarray from the store."""
+    numbers = np.array([[[0, 1, 999], [1000, 1200, 65535]]], np.uint16)
+    attrs = {"scale_factor": 1e-4, "add_offset": -0.1, "_FillValue": 0, "saturated_value": 65535}
+    ds = xr.Dataset(
+        {
+            "coastal": (("time", "y", "x"), numbers, {**attrs, "quantity": "surface_reflectance"}),
+            "scl": (("time", "y", "x"), np.full((1, 2, 3), 4, np.uint8), {"_FillValue": 0}),
+        },
+        {
+            "time": np.array(["2024-10-14T10:10:21"], "datetime64[ns]"),
+            "boa_add_offset": ("time", [-1000]),
+            **grid_coords((2, 3), Affine(10, 0, 640_000, 0, -10, 4_410_000), 32638),
+        },
+        {"quantity": "surface_reflectance"},
+    )
+    write(ds, tmp_path / "out")
+    back = kr.open_stack(tmp_path / "out")
+    for name in ("coastal", "scl"):
+        np.testing.assert_array_equal(back[name].values, ds[name].values)
+        assert back[name].dtype == ds[name].dtype
+    assert {name: back["coastal"].attrs[name] for name in attrs} == attrs
+    assert "quantity" not in back["scl"].attrs
+    expected = [[[np.nan, -0.0999, -0.0001], [0, 0.02, np.nan]]]
+    np.testing.assert_array_equal(kr.reflectance(back)["coastal"].values, np.float32(expected))
+    if write is kr.to_zarr:
+        assert back["boa_add_offset"].values.tolist() == [-1000]
+        plain = xr.open_zarr(tmp_path / "out")["coastal"].values
+        np.testing.assert_allclose(plain[0, :, :2], np.array(expected)[0, :, :2], rtol=0, atol=3e-8)
+
+
 def test_change_map_paints_changes_by_direction(tmp_path):
     changed = np.zeros((400, 300), bool)
     direction = np.zeros((400, 300), np.int8)

@@ -51,14 +51,17 @@ def test_the_accessor_says_what_it_can_do() -> None:
 
     shown = repr(kararaster.kara(xr.Dataset()))
     assert shown.splitlines()[0] == "KaraDataset"
-    assert ".change     Test every pixel for a change at an event" in shown
+    assert re.search(r"^  \.change +Test every pixel for a change at an event$", shown, re.M)
 
 
-@pytest.mark.parametrize("page", ["README.md"])
-def test_python_of_the_pages_runs(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("page", "leaves"), [("README.md", "maps/changed.tif"), ("docs/optical.md", "indices.png")])
+def test_python_of_the_pages_runs(page: str, leaves: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The blocks of a page follow on each other."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "agg")
+    names: dict[str, object] = {}
     code = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.S)
     assert code
     for block in code:
-        exec(compile(block, page, "exec"), {})
-    assert (tmp_path / "maps" / "changed.tif").exists()
+        exec(compile(block, page, "exec"), names)
+    assert (tmp_path / leaves).exists()

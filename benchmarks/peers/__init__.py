@@ -5,6 +5,6 @@ one line in that module's `PEERS`. Libraries are imported where they are used: a
 out, by name.
 """
 
-from peers import calibrate, change, indices, speckle
+from peers import calibrate, change, composite, indices, speckle
 
-PEERS = [*calibrate.PEERS, *speckle.PEERS, *indices.PEERS, *change.PEERS]
+PEERS = [*calibrate.PEERS, *speckle.PEERS, *indices.PEERS, *change.PEERS, *composite.PEERS]

@@ -18,28 +18,47 @@ if TYPE_CHECKING:
     from kararaster import simulate
     from kararaster.baseline import moments
     from kararaster.calibration import calibrate
+    from kararaster.catalog import index_catalog
     from kararaster.changes import change
+    from kararaster.clouds import SceneClass, mask_clouds
+    from kararaster.compositing import composite
     from kararaster.decibel import from_db, to_db
     from kararaster.export import to_cog, to_zarr
-    from kararaster.indices import ndbi, ndvi
+    from kararaster.indices import bui, ibi, index, ndbi, ndvi, ui
+    from kararaster.optical import reflectance
     from kararaster.sentinel1 import open_sentinel1
+    from kararaster.sentinel2 import open_sentinel2
+    from kararaster.sentinel2.stacking import sentinel2_stack
     from kararaster.speckle import despeckle, enl
+    from kararaster.stac import open_stac
     from kararaster.stack import open_stack
 
 _HOMES = {
+    "SceneClass": "clouds",
+    "bui": "indices",
     "calibrate": "calibration",
     "change": "changes",
+    "composite": "compositing",
     "despeckle": "speckle",
     "enl": "speckle",
     "from_db": "decibel",
+    "ibi": "indices",
+    "index": "indices",
+    "index_catalog": "catalog",
+    "mask_clouds": "clouds",
     "moments": "baseline",
     "ndbi": "indices",
     "ndvi": "indices",
     "open_sentinel1": "sentinel1",
+    "open_sentinel2": "sentinel2",
+    "open_stac": "stac",
     "open_stack": "stack",
+    "reflectance": "optical",
+    "sentinel2_stack": "sentinel2.stacking",
     "to_cog": "export",
     "to_db": "decibel",
     "to_zarr": "export",
+    "ui": "indices",
 }
 """Public function -> its module, imported when first used: dask and GDAL take long to load, the accessor is needed at once."""
 
@@ -62,22 +81,34 @@ __all__ = [
     "KaraDataArray",
     "KaraDataset",
     "KararasterError",
+    "SceneClass",
     "__version__",
+    "bui",
     "calibrate",
     "change",
+    "composite",
     "despeckle",
     "enl",
     "errors",
     "from_db",
+    "ibi",
+    "index",
+    "index_catalog",
     "kara",
+    "mask_clouds",
     "moments",
     "ndbi",
     "ndvi",
     "open_sentinel1",
+    "open_sentinel2",
+    "open_stac",
     "open_stack",
+    "reflectance",
+    "sentinel2_stack",
     "set_threads",
     "simulate",
     "to_cog",
     "to_db",
     "to_zarr",
+    "ui",
 ]

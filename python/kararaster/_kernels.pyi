@@ -23,17 +23,22 @@ __all__ = [
     "before_after",
     "boxcar",
     "calibrate",
+    "composite",
     "enl",
     "evidence_fields",
     "fdr_histogram",
     "fdr_threshold",
     "fdr_threshold_binned",
+    "find_breaks",
     "finish",
     "fold",
+    "formula_symbols",
     "from_db",
+    "indices",
     "lee",
     "moment_fields",
-    "normalized_difference",
+    "opened_and_grown",
+    "reflectance",
     "to_db",
 ]
 
@@ -67,12 +72,38 @@ class Frame(TypedDict):
 def boxcar(src: _Real, dst: _Real, frame: Frame) -> None: ...
 def lee(src: _Real, dst: _Real, frame: Frame, *, enl: float) -> None: ...
 def enl(src: _Real, dst: _Real, frame: Frame) -> None: ...
-def normalized_difference(
-    a: _Real,
-    b: _Real,
-    dst: _F32,
+def reflectance(src: _Real, dst: _F32, *, scaling: _Scaling, num_threads: int) -> None: ...
+def opened_and_grown(
+    src: npt.NDArray[np.uint8],
+    dst: npt.NDArray[np.uint8],
     *,
-    scaling: tuple[_Scaling, _Scaling],
+    open_radius: int,
+    grow_radius: int,
+    top: int,
+    left: int,
+    num_threads: int,
+) -> None: ...
+def formula_symbols(formula: str) -> list[str]: ...
+def indices(
+    bands: Sequence[_Real],
+    out: Sequence[_F32],
+    *,
+    symbols: Sequence[str],
+    formulas: Sequence[str],
+    constants: Mapping[str, float],
+    scaling: Sequence[_Scaling],
+    valid: tuple[float, float] | None,
+    num_threads: int,
+) -> None: ...
+def composite(
+    bands: Sequence[_Real],
+    out: Sequence[_F32],
+    count: Sequence[npt.NDArray[np.uint16]],
+    *,
+    method: str,
+    percentile: float,
+    scaling: Sequence[_Scaling],
+    index: tuple[int, int] | None,
     num_threads: int,
 ) -> None: ...
 def moment_fields(bands: int, joint: bool) -> int: ...
@@ -83,6 +114,7 @@ def fold(
 @type_check_only
 class TestOptions(TypedDict):
     method: str
+    scale: str
     combine: str
     enl: float
     min_pre: int
@@ -99,6 +131,17 @@ def before_after(
     *,
     options: TestOptions,
     num_threads: int,
+) -> None: ...
+@type_check_only
+class BreakOptions(TypedDict):
+    harmonics: int
+    consecutive: int
+    rmse_factor: float
+    min_obs: int
+    min_span: float
+
+def find_breaks(
+    stacks: Sequence[_Real], days: _F64, out: _Outputs, *, options: BreakOptions, num_threads: int
 ) -> None: ...
 def fdr_threshold(values: _F32, q: float) -> float: ...
 def fdr_histogram(values: _F32) -> npt.NDArray[np.uint64]: ...

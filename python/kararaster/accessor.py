@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,6 +14,7 @@ import kararaster as kr
 if TYPE_CHECKING:
     from kararaster.baseline import TransformName
     from kararaster.changes import MethodName
+    from kararaster.compositing import CompositeMethod
     from kararaster.speckle import Border, FilterName
 
 
@@ -68,6 +69,23 @@ class KaraDataset(_Verbs):
         """Decibel to linear power; see `kararaster.from_db`."""
         return kr.from_db(self._obj)
 
+    def reflectance(self) -> xr.Dataset:
+        """Digital numbers of optical bands to reflectance; see `kararaster.reflectance`."""
+        return kr.reflectance(self._obj)
+
+    def mask_clouds(self, keep: Iterable[int | str] = (4, 5, 6, 7), *, buffer: int = 2) -> xr.Dataset:
+        """Nodata where the scene classification says cloud or shadow; see `kararaster.mask_clouds`."""
+        return kr.mask_clouds(self._obj, keep, buffer=buffer)
+
+    def index(
+        self,
+        *names: str,
+        formula: str | Mapping[str, str] | None = None,
+        valid_reflectance: tuple[float, float] | None = None,
+    ) -> xr.Dataset:
+        """Spectral indices by name or formula, in one pass; see `kararaster.index`."""
+        return kr.index(self._obj, *names, formula=formula, valid_reflectance=valid_reflectance)
+
     def ndvi(self) -> xr.DataArray:
         """Normalized difference vegetation index; see `kararaster.ndvi`."""
         return kr.ndvi(self._obj)
@@ -75,6 +93,29 @@ class KaraDataset(_Verbs):
     def ndbi(self) -> xr.DataArray:
         """Normalized difference built-up index; see `kararaster.ndbi`."""
         return kr.ndbi(self._obj)
+
+    def bui(self) -> xr.DataArray:
+        """Built-up index, NDBI - NDVI; see `kararaster.bui`."""
+        return kr.bui(self._obj)
+
+    def ibi(self) -> xr.DataArray:
+        """Index-based built-up index; see `kararaster.ibi`."""
+        return kr.ibi(self._obj)
+
+    def ui(self) -> xr.DataArray:
+        """Urban index; see `kararaster.ui`."""
+        return kr.ui(self._obj)
+
+    def composite(
+        self,
+        method: CompositeMethod = "median",
+        *,
+        period: Any = None,
+        q: float | None = None,
+        bands: str | Iterable[str] | None = None,
+    ) -> xr.Dataset:
+        """One image from many dates; see `kararaster.composite`."""
+        return kr.composite(self._obj, method, period=period, q=q, bands=bands)
 
     def moments(
         self,
@@ -150,6 +191,10 @@ class KaraDataArray(_Verbs):
     def enl(self, window: int | tuple[int, int] = 7) -> xr.DataArray:
         """Equivalent number of looks; see `kararaster.enl`."""
         return kr.enl(self._obj, window)
+
+    def reflectance(self) -> xr.DataArray:
+        """Digital numbers of an optical band to reflectance; see `kararaster.reflectance`."""
+        return kr.reflectance(self._obj)
 
     def to_db(self) -> xr.DataArray:
         """Linear power to decibel; see `kararaster.to_db`."""

@@ -1,4 +1,4 @@
-"""The command line: `kararaster demo`, `kararaster info`, `kararaster change`."""
+"""The command line: `kararaster demo`, `kararaster info`, `kararaster change`, `kararaster index`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ import typer
 if TYPE_CHECKING:
     import xarray as xr
     from rich.table import Table
+
+    from kararaster.container import Container
 
 app = typer.Typer(
     name="kararaster",
@@ -60,15 +62,17 @@ def demo(
 @app.command()
 def info(
     context: typer.Context,
-    product: Annotated[Path, typer.Argument(help="A Sentinel-1 product, or a stack: GeoTIFFs, Zarr, NetCDF.")],
+    product: Annotated[
+        Path, typer.Argument(help="A Sentinel-1 or Sentinel-2 product, or a stack: GeoTIFFs, Zarr, NetCDF.")
+    ],
 ) -> None:
     """Say what a product or a stack holds, without reading its pixels."""
     with _readable_errors(context):
         from rich.console import Console
 
-        from kararaster import open_sentinel1, open_stack
+        from kararaster import open_stack
 
-        table = _product_table(open_sentinel1(product)) if _is_product(product) else _stack_table(open_stack(product))
+        table = _product_table(product) if _is_product(product) else _stack_table(open_stack(product))
         table.title = product.name
         Console().print(table)
 
@@ -109,6 +113,42 @@ def change(
         _summarize(ds, output, event=event, alpha=alpha)
 
 
+@app.command()
+def index(
+    context: typer.Context,
+    stack: Annotated[
+        Path | None,
+        typer.Argument(
+            help="Sentinel-2 product, folder of dated GeoTIFFs, Zarr store or NetCDF file.", show_default=False
+        ),
+    ] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Indices, such as NDVI NDBI; --list shows all.", show_default=False)
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder for the maps.", show_default=False)
+    ] = None,
+    formula: Annotated[
+        list[str] | None, typer.Option(help="NAME=FORMULA, such as ratio=N/R; may be repeated.", show_default=False)
+    ] = None,
+    resolution: Annotated[int, typer.Option(help="Of the grid of a Sentinel-2 product, in metres: 10, 20 or 60.")] = 10,
+    pattern: Annotated[str | None, typer.Option(help="Regular expression with groups date, band, orbit.")] = None,
+    catalogue: Annotated[bool, typer.Option("--list", help="Print the catalogue and leave.")] = False,
+) -> None:
+    """Compute spectral indices by name or by formula; leave COGs."""
+    with _readable_errors(context):
+        from kararaster import index as computed
+        from kararaster.errors import InvalidInputError
+
+        if catalogue:
+            return _print_catalogue()
+        if stack is None or output is None:
+            raise InvalidInputError("index: want a STACK and -o FOLDER; kararaster index --list prints the catalogue")
+        formulas = dict(map(_named_formula, formula or []))
+        result = computed(_open(stack, resolution, pattern), *(names or []), formula=formulas)
+        _print_means(result, _write(result, output), output)
+
+
 def main() -> None:
     """Entry point of the command `kararaster`."""
     app()
@@ -139,20 +179,35 @@ def _check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
 
 
 def _is_product(path: Path) -> bool:
-    """Whether this looks like a Sentinel-1 product; anything else is taken for a stack."""
-    if path.suffix.lower() in (".safe", ".zip"):
+    """Whether this looks like a Sentinel product; anything else is taken for a stack."""
+    if path.suffix.lower() in (".safe", ".zip", ".xml"):
         return True
-    return path.is_dir() and any((path / name).exists() for name in ("manifest.safe", "annotation"))
+    return path.is_dir() and any((path / name).exists() for name in ("manifest.safe", "annotation", "GRANULE"))
 
 
-def _write(result: xr.Dataset, output: Path) -> None:
+def _open(path: Path, resolution: int, pattern: str | None) -> xr.Dataset:
+    from kararaster import open_sentinel2, open_stack
+
+    return open_sentinel2(path, resolution=resolution) if _is_product(path) else open_stack(path, pattern=pattern)
+
+
+def _named_formula(given: str) -> tuple[str, str]:
+    from kararaster.errors import InvalidInputError
+
+    name, _, formula = (part.strip() for part in given.partition("="))
+    if not name.isidentifier() or not formula:
+        raise InvalidInputError(f"--formula: got {given!r}, want NAME=FORMULA such as 'ratio=N/R'")
+    return name, formula
+
+
+def _write(result: xr.Dataset, output: Path) -> list[Path]:
     from rich.progress import Progress
 
     from kararaster import to_cog
 
     with Progress() as progress:
         task = progress.add_task("chunks", total=None)
-        to_cog(result, output, progress=lambda done, total: progress.update(task, completed=done, total=total))
+        return to_cog(result, output, progress=lambda done, total: progress.update(task, completed=done, total=total))
 
 
 def _summarize(ds: xr.Dataset, output: Path, *, event: str, alpha: float) -> None:
@@ -183,7 +238,59 @@ def _summarize(ds: xr.Dataset, output: Path, *, event: str, alpha: float) -> Non
     screen.print(f"picture: {picture}")
 
 
-def _product_table(ds: xr.Dataset) -> Table:
+def _print_means(result: xr.Dataset, files: list[Path], output: Path) -> None:
+    """What the maps hold, from the files: those of a variable lie behind each other, one a date."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("index", "mean", "valid", "files", title_justify="left")
+    each = len(files) // len(result.data_vars)
+    for place, name in enumerate(result.data_vars):
+        own = files[place * each : (place + 1) * each]
+        mean, share = _mean_and_share(own)
+        table.add_row(str(name), f"{mean:.4f}", f"{share:.1%}", str(len(own)))
+    Console().print(table)
+    Console().print(f"{len(files)} maps in {output}")
+
+
+def _mean_and_share(files: list[Path]) -> tuple[float, float]:
+    """Mean of the valid pixels of some rasters, and their share."""
+    import numpy as np
+    import rasterio
+
+    total, valid, pixels = 0.0, 0, 0
+    for path in files:
+        with rasterio.open(path) as file:
+            for _, window in file.block_windows(1):
+                block = file.read(1, window=window)
+                finite = block[np.isfinite(block)]
+                total, valid, pixels = total + finite.sum(dtype=np.float64), valid + finite.size, pixels + block.size
+    return (total / valid if valid else float("nan")), (valid / pixels if pixels else 0.0)
+
+
+def _print_catalogue() -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from kararaster import index_catalog
+
+    table = Table("name", "long name", "formula", "domain", title_justify="left")
+    for row in index_catalog().to_dict("records"):
+        table.add_row(row["name"], row["long_name"], row["formula"], row["domain"])
+    Console().print(table)
+
+
+def _product_table(product: Path) -> Table:
+    from kararaster import open_sentinel1
+    from kararaster.container import open_container
+
+    container = open_container(product)
+    if any("MTD_" in name for name in container.names()):
+        return _sentinel2_table(product, container)
+    return _sentinel1_table(open_sentinel1(product))
+
+
+def _sentinel1_table(ds: xr.Dataset) -> Table:
     sizes = f"{ds.sizes['azimuth_time']} lines x {ds.sizes['ground_range']} pixels"
     spacing = f"{ds.attrs['pixel_spacing_azimuth']:.4g} m x {ds.attrs['pixel_spacing_range']:.4g} m"
     rows = {
@@ -198,6 +305,31 @@ def _product_table(ds: xr.Dataset) -> Table:
         "size": f"{sizes}, {spacing}",
         "processor (IPF)": str(ds.attrs.get("ipf_version", "not stated")),
         "annotation": _annotation(ds),
+    }
+    return _two_columns(rows)
+
+
+def _sentinel2_table(product: Path, container: Container) -> Table:
+    from kararaster import open_sentinel2
+    from kararaster.sentinel2.layout import locate
+
+    layout = locate(container)
+    ds = open_sentinel2(product, resolution=layout.finest(layout.images))
+    files = (f"{band.name} ({', '.join(str(m) for m in sorted(layout.images[band]))} m)" for band in layout.images)
+    offset = int(ds["boa_add_offset"].item())
+    rows = {
+        "product": ds.attrs["product"],
+        "platform": ds["platform"].item(),
+        "type, baseline": f"{ds.attrs['product_type']} ({ds.attrs['quantity'].replace('_', ' ')}), "
+        f"{ds['processing_baseline'].item()}",
+        "time (UTC)": str(ds["time"].values[0])[:19],
+        "orbit": f"relative {ds.attrs['relative_orbit']}, {ds.attrs['orbit_state']}",
+        "datatake": ds.attrs["datatake_id"],
+        "tile": ds["mgrs_tile"].item(),
+        "bands": ", ".join(files),
+        "offset": f"{offset} to be added to the digital numbers; pixels and metadata: {ds.attrs['offset_check']}",
+        "size": f"{ds.sizes['y']} x {ds.sizes['x']} pixels",
+        "grid": _grid(ds),
     }
     return _two_columns(rows)
 

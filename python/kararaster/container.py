@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import zipfile
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -12,10 +13,13 @@ from pathlib import Path, PurePosixPath
 from kararaster.errors import ProductError, ProductNotFoundError
 
 _LARGEST_XML = 256 * 2**20
-"""Bytes; the annotation of a long strip has a few million. More is a decompression bomb."""
+"""Bytes; the metadata of the largest products have a few million. More is a decompression bomb."""
 
 _PASSED_OVER = frozenset({"preview", "support"})
-"""Folders of a product that hold neither annotation nor pixels."""
+"""Folders of a product that hold neither metadata nor pixels."""
+
+_IN_THE_ROOT = re.compile(r"manifest\.safe|MTD_MSI\w+\.xml|S2\w+_MTD_SAF\w+\.xml", re.IGNORECASE)
+"""Names of files that stand for the folder they lie in."""
 
 
 class Container(ABC):
@@ -135,12 +139,12 @@ class Archive(Container):
 
 
 def open_container(path: str | os.PathLike[str]) -> Container:
-    """The container at `path`: a SAFE folder, the `manifest.safe` in it, or a zip archive.
+    """The container at `path`: a SAFE folder, the manifest or the product metadata in it, or a zip archive.
 
     Raises `ProductNotFoundError` where there is nothing, `ProductError` for any other kind of file.
     """
     location = Path(path).expanduser().absolute()
-    if location.name.lower() == "manifest.safe":
+    if _IN_THE_ROOT.fullmatch(location.name):
         location = location.parent
     if location.is_dir():
         return Folder(location)
@@ -158,11 +162,9 @@ def open_container(path: str | os.PathLike[str]) -> Container:
 def _refuse_climbing(archive: str, name: str) -> None:
     member = PurePosixPath(name.replace("\\", "/"))
     if member.is_absolute() or ".." in member.parts or ":" in member.parts[0]:
-        raise ProductError(
-            f"{archive}: member {name!r} climbs out of the archive; the file is not a Sentinel-1 product"
-        )
+        raise ProductError(f"{archive}: member {name!r} climbs out of the archive; the file is not a Sentinel product")
 
 
 def _refuse_huge(name: str, size: int) -> None:
     if size > _LARGEST_XML:
-        raise ProductError(f"{name}: {size} bytes of XML, want at most {_LARGEST_XML}; the file is not an annotation")
+        raise ProductError(f"{name}: {size} bytes of XML, want at most {_LARGEST_XML}; the file is no metadata")

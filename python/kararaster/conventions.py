@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Hashable, Iterable
+from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +21,7 @@ RADAR_DIMS = ("azimuth_time", "ground_range")
 MAP_DIMS = ("y", "x")
 POLARIZATIONS = ("vv", "vh", "hh", "hv")
 MOST_BANDS = 2
-"""Bands that moments and tests take: the polarisations of one product."""
+"""Bands that moments and tests take: the polarisations of one product, or two indices."""
 QUANTITIES = ("sigma0", "beta0", "gamma0", "gamma0_rtc")
 
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -33,19 +33,7 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "gamma0": {"long_name": "radar backscatter coefficient, gamma nought"},
     "gamma0_rtc": {"long_name": "terrain-flattened gamma nought"},
     "enl": {"long_name": "equivalent number of looks", "units": "1"},
-    "ndvi": {
-        "long_name": "normalized difference vegetation index",
-        "standard_name": "normalized_difference_vegetation_index",
-        "units": "1",
-        "formula": "(nir - red) / (nir + red)",
-        "valid_range": [-1.0, 1.0],
-    },
-    "ndbi": {
-        "long_name": "normalized difference built-up index",
-        "units": "1",
-        "formula": "(swir16 - nir) / (swir16 + nir)",
-        "valid_range": [-1.0, 1.0],
-    },
+    "ndvi": {"standard_name": "normalized_difference_vegetation_index"},
     "statistic": {"long_name": "change statistic", "units": "1"},
     "p_value": {"long_name": "probability of a statistic at least this extreme if nothing changed", "units": "1"},
     "neg_log10_p": {"long_name": "minus decimal logarithm of the p-value", "units": "1"},
@@ -58,8 +46,31 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     },
     "n_pre": {"long_name": "valid observations before the event", "units": "1"},
     "n_post": {"long_name": "valid observations after the event", "units": "1"},
+    "n_valid": {"long_name": "valid dates in the composite", "units": "1"},
     "n_orbits": {"long_name": "relative orbits in which the pixel could be tested", "units": "1"},
     "changed": {"long_name": "changed at the stated error rate", "units": "1"},
+    "change_time": {"long_name": "first date of the largest break"},
+    "change_count": {"long_name": "number of breaks", "units": "1"},
+    "n_obs": {"long_name": "valid observations", "units": "1"},
+    "index_magnitude": {"long_name": "mean index after minus before the event", "units": "1"},
+    "index_direction": {
+        "long_name": "direction of change",
+        "units": "1",
+        "flag_values": [-1, 0, 1],
+        "flag_meanings": "lower undecided higher",
+    },
+    "vegetation_direction": {
+        "long_name": "direction of change",
+        "units": "1",
+        "flag_values": [-1, 0, 1],
+        "flag_meanings": "less_vegetation undecided more_vegetation",
+    },
+    "break_statistic": {
+        "long_name": "mean size of the residuals of the largest break in units of the rmse",
+        "units": "1",
+    },
+    "break_magnitude": {"long_name": "mean residual of the observations that made the largest break", "units": "1"},
+    "broken": {"long_name": "left its seasonal course", "units": "1"},
 }
 
 
@@ -133,22 +144,6 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return number
 
 
-def time_stacks(ds: xr.Dataset, names: list[str]) -> list[xr.DataArray]:
-    """The bands as stacks (time, rows, columns) of linear power in one dtype; at most the two of a product."""
-    if len(names) > MOST_BANDS:
-        raise InvalidInputError(f"bands: got {names}, want at most {MOST_BANDS}; choose them with bands=(...)")
-    stacks = []
-    for name in names:
-        band = ds[name]
-        require_linear_power(band)
-        dims = ("time", *spatial_dims(band))
-        if set(band.dims) != set(dims):
-            raise InvalidInputError(f"{name}: got dimensions {band.dims}, want {dims}; select one of the others first")
-        stacks.append(band.transpose(*dims))
-    common = np.result_type(*(stack.dtype for stack in stacks))
-    return [stack if stack.dtype == common else stack.astype(common) for stack in stacks]
-
-
 def radar_bands(ds: xr.Dataset, names: str | Iterable[str] | None = None) -> list[str]:
     """Names of the radar bands of `ds`, co-polarised first."""
     if names is not None:
@@ -199,6 +194,32 @@ def _mostly_negative(array: xr.DataArray) -> bool:
     sample = data[tuple(slice(None, None, max(1, n // 16)) for n in data.shape)]
     sample = sample[np.isfinite(sample)]
     return bool(sample.size and (sample < 0).mean() > 0.9)
+
+
+def require_index(array: xr.DataArray) -> None:
+    """Raise unless the data are a floating point index: numbers without units."""
+    require_float(array)
+    units = array.attrs.get("units", "1")
+    if units != "1":
+        raise UnitsError(f'{array.name or "array"}: got units {units!r}, want an index (units "1")')
+
+
+def time_stacks(
+    ds: xr.Dataset, names: list[str], require: Callable[[xr.DataArray], None] = require_linear_power
+) -> list[xr.DataArray]:
+    """The bands as stacks (time, rows, columns) of what is required, in one dtype; at most two."""
+    if len(names) > MOST_BANDS:
+        raise InvalidInputError(f"bands: got {names}, want at most {MOST_BANDS}; choose them with bands=(...)")
+    stacks = []
+    for name in names:
+        band = ds[name]
+        require(band)
+        dims = ("time", *spatial_dims(band))
+        if set(band.dims) != set(dims):
+            raise InvalidInputError(f"{name}: got dimensions {band.dims}, want {dims}; select one of the others first")
+        stacks.append(band.transpose(*dims))
+    common = np.result_type(*(stack.dtype for stack in stacks))
+    return [stack if stack.dtype == common else stack.astype(common) for stack in stacks]
 
 
 def require_decibel(array: xr.DataArray) -> None:

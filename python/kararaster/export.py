@@ -36,6 +36,8 @@ BLOCK = 512
 _BOOL_NODATA = 255
 _DATE_TAGS = ("relative_orbit", "platform", "orbit_state")
 """Coordinates that tell one date from another: tags of its files."""
+_OF_THE_VARIABLE = ("quantity", "units")
+"""Attributes that `open_stack` reads back for each variable: those of the Dataset are not true of all (`scl`, a count)."""
 _GDAL_TYPES = {
     "uint8": "Byte", "int8": "Int8", "uint16": "UInt16", "int16": "Int16", "uint32": "UInt32", "int32": "Int32",
     "uint64": "UInt64", "int64": "Int64", "float32": "Float32", "float64": "Float64",
@@ -51,17 +53,17 @@ def to_cog(
     `<variable>_20230919T030110.tif` (UTC, to the second; dates of one second get their relative orbit behind it), which
     `open_stack` reads as a stack. Any other dimension in front of `y, x` becomes the bands of the file, named after its
     coordinate. Floats are written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8,
-    nodata 255). The reference system is that of `spatial_ref`; attributes, and `relative_orbit`, `platform` and
-    `orbit_state` of the date, go into the tags. All variables are computed together and written chunk by chunk, so that
-    tasks they share run once and no variable is ever whole in memory. A file of that name is replaced; where anything
-    fails, nothing in `folder` has changed.
+    nodata 255), times as days since 1970-01-01 (float64). The reference system is that of `spatial_ref`; attributes, and
+    `relative_orbit`, `platform` and `orbit_state` of the date, go into the tags. All variables are computed together and
+    written chunk by chunk, so that tasks they share run once and no variable is ever whole in memory. A file of that name
+    is replaced; where anything fails, nothing in `folder` has changed.
 
     progress : called as `progress(chunks_written, chunks)` from the threads that write; not for distributed workers.
     Returns the paths, in the order of the variables and their dates. Raises InvalidInputError without a `y, x` grid or
     a reference system and for dates that cannot be told apart, InvalidTypeError for values GeoTIFF cannot hold,
     ProductError where the disk refuses.
     """
-    dataset = _as_dataset(result)
+    dataset = _times_as_days(_as_dataset(result))
     layers = [_layer(dataset[name]) for name in dataset.data_vars if is_spatial(dataset[name])]
     if not layers:
         raise InvalidInputError(
@@ -141,6 +143,16 @@ def _as_dataset(result: xr.Dataset | xr.DataArray) -> xr.Dataset:
     if isinstance(result, xr.Dataset):
         return result
     return result.to_dataset(name=result.name or "data", promote_attrs=True)
+
+
+def _times_as_days(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset.assign({name: _days(array) for name, array in dataset.items() if array.dtype.kind == "M"})
+
+
+def _days(times: xr.DataArray) -> xr.DataArray:
+    """Times as numbers that GeoTIFF can hold."""
+    days = (times - np.datetime64("1970-01-01", "ns")) / np.timedelta64(1, "D")
+    return days.assign_attrs(times.attrs | {"units": "days since 1970-01-01"})
 
 
 def _layer(array: xr.DataArray) -> _Layer:
@@ -278,7 +290,8 @@ def _virtual(layer: _Layer, file: _File, grid: _Grid, attrs: dict[Any, Any]) -> 
     add(root, "SRS").text = grid.crs
     add(root, "GeoTransform").text = ", ".join(repr(float(number)) for number in grid.transform.to_gdal())
     metadata = add(root, "Metadata")
-    for key, value in {**{str(k): _text(v) for k, v in attrs.items()}, **layer.tags, **file.tags}.items():
+    shared = {str(key): _text(value) for key, value in attrs.items() if key not in _OF_THE_VARIABLE}
+    for key, value in {**shared, **layer.tags, **file.tags}.items():
         add(metadata, "MDI", key=key).text = value
     size = layer.dtype.itemsize
     for index, name in enumerate(file.bands):

@@ -1,7 +1,9 @@
-"""Spectral indices: scale, offset and nodata applied in the same pass as the formula."""
+"""Spectral indices by name or by formula: scale, offset and nodata applied in the same pass, several at once."""
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,24 +11,103 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from kararaster import _kernels, blocks, conventions, threads
-from kararaster.errors import GeometryError, MissingVariableError, UnitsError
+from kararaster import _kernels, blocks, catalog, conventions, spyndex_catalog, threads
+from kararaster.catalog import Definition
+from kararaster.errors import (
+    FormulaError,
+    GeometryError,
+    InvalidInputError,
+    InvalidTypeError,
+    MissingVariableError,
+    UnitsError,
+)
 from kararaster.lazy import Window
-from kararaster.optical import Scaling, scaling_of
+from kararaster.optical import Scaling, readable, scaled, scaling_of
 
-_DTYPES = ("uint8", "uint16", "int16", "float32", "float64")
+_OF_THE_BANDS = ("boa_add_offset", "boa_offset_applied")
+"""Coordinates that speak of digital numbers: an index has none."""
+
+
+def index(
+    ds: xr.Dataset,
+    *names: str,
+    formula: str | Mapping[str, str] | None = None,
+    valid_reflectance: tuple[float, float] | None = None,
+) -> xr.Dataset:
+    """Spectral indices, by name or by formula, all in one pass over the bands, lazily.
+
+    Bands may be undecoded integers: `scale_factor`, `add_offset`, `_FillValue` and `saturated_value` in their attributes are
+    applied in the same pass.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Optical bands named as in STAC (`blue`, `green`, `red`, `nir`, `swir16` ...), any shape, all on one grid; uint8, uint16,
+        int16, float32 or float64 (others are converted). Indices with constants added, such as SAVI, want reflectance 0 to 1.
+    *names : str
+        Names from `index_catalog`, such as "NDVI", "VgNIR-BI"; case, hyphens and underscores do not count. Where the package
+        spyndex is installed, names of its catalogue that ours lacks, with its default constants (see `history`).
+    formula : str, or mapping of str to str
+        One formula (the variable is called `index`), or {variable: formula}. Numbers, `+ - * / **`, brackets and the functions
+        `sqrt abs min max exp ln log10` of band symbols (N, R, S1 ...: see `index_catalog`) or of names of variables (nir, red,
+        swir16, vv ...).
+    valid_reflectance : (low, high), optional
+        Pixels with a band outside are NaN; the default, None, takes any reflectance, negative as well.
+
+    Returns
+    -------
+    Dataset, one float32 variable an index, named in lower case (`ndvi`, `vgnir_bi`), units "1", dims of the bands, with the
+    attributes `long_name`, `formula`, `references` and, where bounded, `valid_range` (for reflectance 0 to 1). Computed in
+    float64, never clipped. NaN where a band that the index uses is NaN or nodata and where a denominator is 0.
+
+    Raises
+    ------
+    InvalidInputError
+        No such index (the message has the nearest names), a thermal one, two of one name, a name that a dimension or coordinate
+        has, none at all, a bad range, attributes that are no scale.
+    FormulaError
+        The formula is no formula, or uses no band; the message points at the character.
+    MissingVariableError
+        A band is not there.
+    GeometryError
+        The bands differ in shape.
+    UnitsError
+        One band is decoded and another is not (one has scale attributes, or is an integer).
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> ds = xr.Dataset({"nir": ("x", np.float32([0.35])), "red": ("x", np.float32([0.06]))})
+    >>> kr.index(ds, "NDVI", formula={"difference": "N - R"}).to_array().values.round(6)
+    array([[0.707317],
+           [0.29    ]], dtype=float32)
+    """
+    conventions.require_dataset(ds)
+    definitions = _definitions(names, formula)
+    _require_free([definition.variable for definition in definitions], ds)
+    formulas = tuple(definition.formula for definition in definitions)
+    valid = _valid(valid_reflectance)
+    bands = _bands(ds, definitions, valid)
+    _require_alike(list(bands.values()))
+    program = _Program(tuple(bands), formulas, tuple(map(scaling_of, bands.values())), valid)
+    arrays = [readable(band).data for band in bands.values()]
+    results = blocks.elementwise_several(program, *arrays, dtypes=[np.float32] * len(formulas))
+    first = next(iter(bands.values())).drop_vars(_OF_THE_BANDS, errors="ignore")
+    return xr.Dataset({
+        definition.variable: _described(xr.DataArray(data, first.coords, first.dims), definition)
+        for definition, data in zip(definitions, results, strict=True)
+    })  # fmt: skip
 
 
 def ndvi(ds: xr.Dataset) -> xr.DataArray:
     """Normalized difference vegetation index, ``(nir - red) / (nir + red)``, lazily.
 
-    Rouse et al. 1974 (NASA SP-351). Bands may be undecoded integers: `scale_factor`, `add_offset` and `_FillValue` in their
-    attributes are applied in the same pass.
+    Rouse et al. 1974 (NASA SP-351). The variable `ndvi` of `index(ds, "NDVI")`.
 
     Parameters
     ----------
     ds : Dataset
-        Bands `nir` and `red`, any shape, both on one grid; uint8, uint16, int16, float32 or float64.
+        Bands `nir` and `red`; dtypes and attributes as for `index`.
 
     Returns
     -------
@@ -35,12 +116,8 @@ def ndvi(ds: xr.Dataset) -> xr.DataArray:
 
     Raises
     ------
-    MissingVariableError
-        A band is not there.
-    GeometryError
-        The bands differ in shape.
-    UnitsError
-        One band is decoded and the other is not (one has scale attributes, or is an integer).
+    MissingVariableError, GeometryError, UnitsError
+        As for `index`.
 
     Examples
     --------
@@ -49,18 +126,18 @@ def ndvi(ds: xr.Dataset) -> xr.DataArray:
     >>> kr.ndvi(ds).values.round(6)
     array([0.707317], dtype=float32)
     """
-    return _normalized_difference(ds, "nir", "red", "ndvi")
+    return index(ds, "NDVI")["ndvi"]
 
 
 def ndbi(ds: xr.Dataset) -> xr.DataArray:
     """Normalized difference built-up index, ``(swir16 - nir) / (swir16 + nir)``, lazily.
 
-    Zha, Gao and Ni 2003 (doi 10.1080/01431160304987).
+    Zha, Gao and Ni 2003 (doi 10.1080/01431160304987). The variable `ndbi` of `index(ds, "NDBI")`.
 
     Parameters
     ----------
     ds : Dataset
-        Bands `swir16` and `nir`, any shape, both on one grid; dtypes and attributes as for `ndvi`.
+        Bands `swir16` and `nir`; dtypes and attributes as for `index`.
 
     Returns
     -------
@@ -69,7 +146,7 @@ def ndbi(ds: xr.Dataset) -> xr.DataArray:
     Raises
     ------
     MissingVariableError, GeometryError, UnitsError
-        As for `ndvi`.
+        As for `index`.
 
     Examples
     --------
@@ -78,47 +155,225 @@ def ndbi(ds: xr.Dataset) -> xr.DataArray:
     >>> kr.ndbi(ds).values.round(6)
     array([-0.272727], dtype=float32)
     """
-    return _normalized_difference(ds, "swir16", "nir", "ndbi")
+    return index(ds, "NDBI")["ndbi"]
 
 
-def _normalized_difference(ds: xr.Dataset, first: str, second: str, name: str) -> xr.DataArray:
-    conventions.require_dataset(ds)
-    missing = [band for band in (first, second) if band not in ds]
+def bui(ds: xr.Dataset) -> xr.DataArray:
+    """Built-up index, NDBI - NDVI, lazily.
+
+    He et al. 2010 (doi 10.1080/01431161.2010.481681, not confirmed). The variable `bui` of `index(ds, "BUI")`.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bands `red`, `nir` and `swir16`; dtypes and attributes as for `index`.
+
+    Returns
+    -------
+    DataArray, float32, units "1", in [-2, 2] for non-negative reflectance; high where built-up, low where green. The rule for
+    NaN and nodata is that of `ndvi`.
+
+    Raises
+    ------
+    MissingVariableError, GeometryError, UnitsError
+        As for `index`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> bands = {"red": 0.06, "nir": 0.35, "swir16": 0.20}
+    >>> kr.bui(xr.Dataset({name: ("x", np.float32([value])) for name, value in bands.items()})).values.round(6)
+    array([-0.980044], dtype=float32)
+    """
+    return index(ds, "BUI")["bui"]
+
+
+def ibi(ds: xr.Dataset) -> xr.DataArray:
+    """Index-based built-up index, NDBI against the mean of SAVI (L = 0.5) and MNDWI, lazily.
+
+    ``(NDBI - (SAVI + MNDWI) / 2) / (NDBI + (SAVI + MNDWI) / 2)``; Xu 2008 (doi 10.1080/01431160802039957). The variable `ibi`
+    of `index(ds, "IBI")`.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bands `green`, `red`, `nir` and `swir16`, reflectance 0 to 1 after scaling; dtypes and attributes as for `index`.
+
+    Returns
+    -------
+    DataArray, float32, units "1". Unbounded: the denominator changes sign where NDBI = -(SAVI + MNDWI) / 2, and is NaN there.
+    The rule for NaN and nodata is that of `ndvi`.
+
+    Raises
+    ------
+    MissingVariableError, GeometryError, UnitsError
+        As for `index`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> bands = {"green": 0.08, "red": 0.06, "nir": 0.35, "swir16": 0.20}
+    >>> kr.ibi(xr.Dataset({name: ("x", np.float64([value])) for name, value in bands.items()})).values.round(4)
+    array([1.1994], dtype=float32)
+    """
+    return index(ds, "IBI")["ibi"]
+
+
+def ui(ds: xr.Dataset) -> xr.DataArray:
+    """Urban index, ``(swir22 - nir) / (swir22 + nir)``, lazily.
+
+    Kawamura, Jayamana and Tsujiko 1996 (ISPRS Archives XXXI-B7), without the stretch to 0 ... 200 of the original. The variable
+    `ui` of `index(ds, "UI")`.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Bands `swir22` and `nir`; dtypes and attributes as for `index`.
+
+    Returns
+    -------
+    DataArray as from `ndvi`, with the same rule for NaN and nodata.
+
+    Raises
+    ------
+    MissingVariableError, GeometryError, UnitsError
+        As for `index`.
+
+    Examples
+    --------
+    >>> import numpy as np, xarray as xr, kararaster as kr
+    >>> ds = xr.Dataset({"nir": ("x", np.float32([0.35])), "swir22": ("x", np.float32([0.12]))})
+    >>> kr.ui(ds).values.round(6)
+    array([-0.489362], dtype=float32)
+    """
+    return index(ds, "UI")["ui"]
+
+
+def _definitions(names: tuple[str, ...], formula: str | Mapping[str, str] | None) -> list[Definition]:
+    """What is asked for, each under a variable name of its own."""
+    definitions = [*map(_by_name, names), *_own_formulas(formula)]
+    if not definitions:
+        raise InvalidInputError(
+            "names: got none, want names of indices such as 'NDVI', or a formula such as '(N - R) / (N + R)'"
+        )
+    variables = [definition.variable for definition in definitions]
+    twice = sorted({variable for variable in variables if variables.count(variable) > 1})
+    if twice:
+        raise InvalidInputError(
+            f"names: {twice[0]!r} would be there twice; ask for it once, or give the formula another name"
+        )
+    return definitions
+
+
+def _require_free(variables: list[str], ds: xr.Dataset) -> None:
+    """Refuse names that would not become variables: xarray makes a coordinate of what is called like a dimension."""
+    taken = [variable for variable in variables if not variable or variable in {*ds.dims, *ds.coords}]
+    if taken:
+        raise InvalidInputError(
+            f"formula: got the name {taken[0]!r}, want one that is no dimension and no coordinate of the Dataset "
+            f"({', '.join(sorted(map(str, {*ds.dims, *ds.coords})))}); choose another"
+        )
+
+
+def _by_name(name: str) -> Definition:
+    """From the catalogue, else from spyndex: where both have a name the catalogue wins (its formulas were checked)."""
+    if not isinstance(name, str):
+        raise InvalidTypeError(f"names: got {name!r}, want names of indices such as 'NDVI'")
+    definition = catalog.find(name) or spyndex_catalog.find(name)
+    if definition is not None:
+        return definition
+    known = {catalog.key(known): known for known in (*spyndex_catalog.names(), *catalog.names())}
+    near = difflib.get_close_matches(catalog.key(name), known, n=4, cutoff=0.5)
+    hint = f"; did you mean {' or '.join(known[found] for found in near)}?" if near else ";"
+    raise InvalidInputError(f"names: there is no index {name!r}{hint} kararaster.index_catalog() shows all")
+
+
+def _own_formulas(formula: str | Mapping[str, str] | None) -> list[Definition]:
+    if formula is None:
+        return []
+    named = {"index": formula} if isinstance(formula, str) else formula
+    if not isinstance(named, Mapping) or not all(isinstance(text, str) for pair in named.items() for text in pair):
+        raise InvalidTypeError(f"formula: got {formula!r}, want text, or a mapping of variable names to text")
+    return [Definition.of_formula(name, text) for name, text in named.items()]
+
+
+def _valid(given: tuple[float, float] | None) -> tuple[float, float] | None:
+    if given is None:
+        return None
+    try:
+        low, high = map(float, given)
+    except (TypeError, ValueError):
+        low = high = 0.0
+    if not low < high:
+        raise InvalidInputError(f"valid_reflectance: got {given!r}, want (low, high) such as (0, 1)")
+    return low, high
+
+
+def _bands(ds: xr.Dataset, definitions: list[Definition], valid: tuple[float, float] | None) -> dict[str, xr.DataArray]:
+    """Symbol in the formulas -> band. All that can be wrong with the formulas is found here, before anything is computed."""
+    users: dict[str, list[str]] = {}
+    for definition in definitions:
+        symbols = _kernels.formula_symbols(definition.formula)
+        if not symbols:
+            raise FormulaError(f"formula: {definition.formula!r} uses no band, so it is the same number everywhere")
+        for symbol in symbols:
+            users.setdefault(symbol, []).append(definition.name)
+    known = [symbol for symbol in users if _variable(symbol) in {*ds.data_vars, *catalog.BANDS.values()}]
+    formulas = tuple(definition.formula for definition in definitions)
+    _require_readable(formulas, tuple(dict.fromkeys((*known, *catalog.BANDS))), valid)
+    missing = [symbol for symbol in known if _variable(symbol) not in ds]
     if missing:
+        needed = "; ".join(f"{_variable(symbol)!r} ({symbol}) for {', '.join(users[symbol])}" for symbol in missing)
         raise MissingVariableError(
-            f"{name}: needs the bands {first!r} and {second!r}, the Dataset lacks {missing}; it has "
-            f"{sorted(map(str, ds.data_vars))} (names as in STAC: nir is B8, red is B4, swir16 is B11)"
+            f"index: the Dataset lacks {needed}; it has {sorted(map(str, ds.data_vars))} (names as in STAC: red is B4, nir is "
+            "B8, nir08 is B8A, swir16 is B11, swir22 is B12)"
         )
-    a, b = ds[first], ds[second]
-    if a.dims != b.dims or a.shape != b.shape:
-        raise GeometryError(
-            f"{name}: {first} is {dict(a.sizes)} and {second} is {dict(b.sizes)}; resample them to one grid first"
-        )
-    kernel = _NormalizedDifference(scaling_of(a), scaling_of(b))
-    a, b = _one_dtype(name, a, b)
-    data = blocks.elementwise(kernel, a.data, b.data, dtype=np.float32)
-    out = xr.DataArray(data, dims=a.dims, coords=a.coords, name=name, attrs=conventions.attributes(name))
-    return conventions.add_history(out, f"{name}()")
+    return {symbol: ds[_variable(symbol)] for symbol in known}
 
 
-def _one_dtype(name: str, a: xr.DataArray, b: xr.DataArray) -> tuple[xr.DataArray, xr.DataArray]:
-    """Both bands in one dtype that the kernel takes; one decoded and one undecoded band are refused."""
-    scaled = ["scale_factor" in band.attrs or "add_offset" in band.attrs for band in (a, b)]
-    if scaled[0] != scaled[1]:
-        raise UnitsError(f"{name}: only one of {a.name} and {b.name} has a scale_factor; decode both or neither")
-    if (a.dtype.kind == "f") != (b.dtype.kind == "f"):
-        raise UnitsError(f"{name}: {a.name} is {a.dtype} and {b.name} is {b.dtype}; decode both or neither")
-    if a.dtype == b.dtype and a.dtype.isnative and a.dtype.name in _DTYPES:
-        return a, b
-    return a.astype(np.float64), b.astype(np.float64)
+def _require_readable(formulas: tuple[str, ...], symbols: tuple[str, ...], valid: tuple[float, float] | None) -> None:
+    """A run without pixels: the kernel points at what it cannot read, an unknown symbol for one, and names the `symbols`."""
+    no_pixels = [np.empty(0)] * len(symbols)
+    _Program(symbols, formulas, ((1.0, 0.0, ()),) * len(symbols), valid)(*no_pixels, window=(slice(0, 0),))
+
+
+def _variable(symbol: str) -> str:
+    return catalog.BANDS.get(symbol, symbol)
+
+
+def _require_alike(bands: list[xr.DataArray]) -> None:
+    """All on one grid, and all decoded or none."""
+    first, *others = bands
+    for band in others:
+        if band.dims != first.dims or band.shape != first.shape:
+            raise GeometryError(
+                f"index: {first.name} is {dict(first.sizes)} and {band.name} is {dict(band.sizes)}; resample them to one "
+                "grid first"
+            )
+        if scaled(band) != scaled(first):
+            raise UnitsError(f"index: only one of {first.name} and {band.name} has a scale_factor; decode all or none")
+        if (band.dtype.kind == "f") != (first.dtype.kind == "f"):
+            raise UnitsError(f"index: {first.name} is {first.dtype}, {band.name} is {band.dtype}; decode all or none")
+
+
+def _described(array: xr.DataArray, definition: Definition) -> xr.DataArray:
+    array.attrs = conventions.attributes(definition.variable, **definition.attributes())
+    return conventions.add_history(array, definition.history())
 
 
 @dataclass(frozen=True)
-class _NormalizedDifference:
-    first: Scaling
-    second: Scaling
+class _Program:
+    """Some formulas over the bands `symbols`: what runs on a block."""
 
-    def __call__(self, a: npt.NDArray[Any], b: npt.NDArray[Any], *, window: Window) -> npt.NDArray[np.float32]:
-        out = np.empty(a.shape, np.float32)
-        _kernels.normalized_difference(a, b, out, scaling=(self.first, self.second), num_threads=threads.resolve())
+    symbols: tuple[str, ...]
+    formulas: tuple[str, ...]
+    scaling: tuple[Scaling, ...]
+    valid: tuple[float, float] | None
+
+    def __call__(self, *bands: npt.NDArray[Any], window: Window) -> list[npt.NDArray[np.float32]]:
+        out = [np.empty(bands[0].shape if bands else 0, np.float32) for _ in self.formulas]
+        _kernels.indices(
+            bands, out, symbols=self.symbols, formulas=self.formulas, constants={}, scaling=self.scaling,
+            valid=self.valid, num_threads=threads.resolve(),
+        )  # fmt: skip
         return out

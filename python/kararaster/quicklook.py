@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,10 +29,26 @@ _INK: Color = (236, 238, 242)
 _PALE: Color = (150, 157, 170)
 
 _PANEL = 1000
+_SMALL_PANEL = 720
 _MARGIN = 36
 _HEADER = 128
 _FOOTER = 132
+_BRIGHTEST = 0.27
+"""Reflectance that is white in true colour."""
+_GAMMA = 1.6
+_UNMARKED = 0.4
+"""Strength of a colour where the test does not mark a change."""
+_BACKDROP = 0.55
+"""Brightness of the grey image under those colours."""
 _ROUND_METRES = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000)
+
+
+_CHANGE_LEGEND = (
+    (DARKER, "backscatter fell"),
+    (BRIGHTER, "backscatter rose"),
+    (UNDECIDED, "changed, orbits or polarisations disagree"),
+    ((120, 120, 120), "grey: backscatter before"),
+)
 
 
 @dataclass(frozen=True)
@@ -76,7 +93,7 @@ def change_map(
     _frame(canvas, busiest, whole, left)
     _scale_bar(canvas, whole.size * resolution, left)
     _scale_bar(canvas, busiest.size * resolution, right)
-    _legend(canvas)
+    _legend(canvas, _CHANGE_LEGEND)
     _save(canvas, path)
     return path
 
@@ -100,6 +117,72 @@ def map_of_result(path: Path, folder: Path, *, before: xr.DataArray, title: str,
         title=title,
         subtitle=subtitle,
     )
+
+
+def optical_map(
+    path: Path,
+    *,
+    before: npt.NDArray[np.floating[Any]],
+    after: npt.NDArray[np.floating[Any]],
+    difference: npt.NDArray[np.floating[Any]],
+    changed: npt.NDArray[np.bool_],
+    resolution: float,
+    title: str,
+    subtitle: str = "",
+) -> Path:
+    """Write a PNG of three panels: true colour before, true colour after, and how far an index changed.
+
+    `before` and `after` are reflectance (y, x, 3) as red, green, blue; `difference` and `changed` are (y, x) on the same
+    grid, `resolution` metres a pixel. Red is where the index fell, blue where it rose, pale where `changed` is False, over
+    the image before in grey; NaN is paper. Returns `path`, which appears when the picture is whole. Raises
+    InvalidInputError for shapes that differ.
+    """
+    if not before.shape[:2] == after.shape[:2] == difference.shape == changed.shape or 0 in changed.shape:
+        raise InvalidInputError(
+            f"changed: got {changed.shape}, want {before.shape[:2]} as before and at least one pixel"
+        )
+    canvas = np.empty((_HEADER + _SMALL_PANEL + _FOOTER, 3 * _SMALL_PANEL + 4 * _MARGIN, 3), np.uint8)
+    canvas[:] = _PAPER
+    _write(canvas, title, (34, _MARGIN), scale=5, color=_INK)
+    _write(canvas, subtitle, (88, _MARGIN), scale=3, color=_PALE)
+    natural = _true_color(before)
+    panels = (natural, _true_color(after), _diverging(difference, changed, backdrop=natural))
+    size = max(changed.shape)
+    rows = columns = (np.arange(_SMALL_PANEL) * size) // _SMALL_PANEL
+    for number, panel in enumerate(panels):
+        left = _MARGIN + number * (_SMALL_PANEL + _MARGIN)
+        square = np.empty((size, size, 3), np.uint8)
+        square[:] = _PAPER
+        square[: changed.shape[0], : changed.shape[1]] = panel
+        canvas[_HEADER : _HEADER + _SMALL_PANEL, left : left + _SMALL_PANEL] = square[rows[:, np.newaxis], columns]
+    _scale_bar(canvas, size * resolution, _MARGIN, panel=_SMALL_PANEL)
+    _legend(canvas, ((DARKER, "index fell"), (BRIGHTER, "index rose")), panel=_SMALL_PANEL)
+    _save(canvas, path)
+    return path
+
+
+def _true_color(reflectance: npt.NDArray[np.floating[Any]]) -> Picture:
+    """Reflectance as people see it: a straight scale up to `_BRIGHTEST`, then a gamma."""
+    valid = np.isfinite(reflectance).all(axis=2)
+    shade = np.clip(np.nan_to_num(reflectance) / _BRIGHTEST, 0, 1) ** (1 / _GAMMA)
+    out: Picture = np.where(valid[:, :, np.newaxis], 255 * shade, _PAPER).astype(np.uint8)
+    return out
+
+
+def _diverging(
+    difference: npt.NDArray[np.floating[Any]], changed: npt.NDArray[np.bool_], *, backdrop: Picture
+) -> Picture:
+    """Colour over grey; full at the 99th percentile of the marked (else of all) differences."""
+    size = np.abs(difference)
+    known = np.isfinite(size)
+    reference = size[known & changed] if (known & changed).any() else size[known]
+    full = np.percentile(reference, 99) if reference.size else 1.0
+    strength = np.clip(np.nan_to_num(size) / max(full, 1e-9), 0, 1) * np.where(changed, 1.0, _UNMARKED)
+    grey = np.repeat(_BACKDROP * backdrop.mean(axis=2, keepdims=True), 3, axis=2)
+    color = np.where((difference < 0)[:, :, np.newaxis], DARKER, BRIGHTER)
+    mixed = grey + strength[:, :, np.newaxis] * (color - grey)
+    out: Picture = np.where(known[:, :, np.newaxis], mixed, _PAPER).astype(np.uint8)
+    return out
 
 
 def _colored(db: npt.NDArray[Any], changed: npt.NDArray[np.bool_], direction: npt.NDArray[np.int8]) -> Picture:
@@ -155,23 +238,17 @@ def _frame(canvas: Picture, part: _Part, whole: _Part, left: int) -> None:
         canvas[top + low : top + high + 1, [start + low, start + high]] = _INK
 
 
-def _scale_bar(canvas: Picture, panel_metres: float, left: int) -> None:
+def _scale_bar(canvas: Picture, panel_metres: float, left: int, *, panel: int = _PANEL) -> None:
     metres = max((m for m in _ROUND_METRES if m <= panel_metres / 4), default=panel_metres / 4)
-    length = max(2, round(metres / panel_metres * _PANEL))
+    length = max(2, round(metres / panel_metres * panel))
     label = f"{metres / 1000:g} km" if metres >= 1000 else f"{metres:g} m"
-    row = _HEADER + _PANEL + 20
+    row = _HEADER + panel + 20
     canvas[row : row + 6, left : left + length] = _INK
     _write(canvas, label, (row - 6, left + length + 16), scale=3, color=_INK)
 
 
-def _legend(canvas: Picture) -> None:
-    row, column = _HEADER + _PANEL + 78, _MARGIN
-    entries = (
-        (DARKER, "backscatter fell"),
-        (BRIGHTER, "backscatter rose"),
-        (UNDECIDED, "changed, orbits or polarisations disagree"),
-        ((120, 120, 120), "grey: backscatter before"),
-    )
+def _legend(canvas: Picture, entries: Sequence[tuple[Color, str]], *, panel: int = _PANEL) -> None:
+    row, column = _HEADER + panel + 78, _MARGIN
     for color, label in entries:
         canvas[row : row + 26, column : column + 26] = color
         column = _write(canvas, label, (row + 2, column + 40), scale=3, color=_INK) + 36

@@ -1,7 +1,10 @@
-"""One band of one raster file as a lazy array, and what its header says."""
+"""One band of one raster file as a lazy array, what its header says, and the datasets that are kept open."""
 
 from __future__ import annotations
 
+import os
+import threading
+from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,19 +15,62 @@ import numpy.typing as npt
 import rasterio
 from affine import Affine
 from rasterio.crs import CRS
-from rasterio.errors import RasterioIOError
+from rasterio.errors import RasterioError, RasterioIOError
 from rasterio.windows import Window as Part
 
 from kararaster.errors import ProductError, UnsupportedProductError
 from kararaster.lazy import LazyArray, Window
 
+_FILES_KEPT_OPEN = 8
+
+Stamp = tuple[int, int]
+"""Size of a file in bytes, and the time at which it was last written in ns: tells it from the one that lay there before."""
+
+
+class _OpenFiles(threading.local):
+    """The last few datasets of each thread: GDAL's handles must not be shared, and opening inside a zip is slow."""
+
+    def __init__(self) -> None:
+        self._datasets: OrderedDict[tuple[int, str, Stamp], Any] = OrderedDict()
+
+    def get(self, path: str, stamp: Stamp) -> Any:
+        """The dataset at a GDAL path, opened in this thread of this process."""
+        key = (os.getpid(), path, stamp)
+        if key in self._datasets:
+            self._datasets.move_to_end(key)
+            return self._datasets[key]
+        dataset = self._datasets[key] = rasterio.open(path)
+        if len(self._datasets) > _FILES_KEPT_OPEN:
+            self._datasets.popitem(last=False)[1].close()
+        return dataset
+
+
+open_files = _OpenFiles()
+
+
+def one_thread() -> rasterio.Env:
+    """Decode in the thread of the caller.
+
+    Threads of GDAL would run beside those of dask, and they swallow the errors of a JPEG 2000 file that was cut off, whose
+    missing tiles then come out as zeros.
+    """
+    return rasterio.Env(GDAL_NUM_THREADS="1")
+
+
+def read_pixels(path: str, stamp: Stamp, band: int, **part: Any) -> npt.NDArray[Any]:
+    """Pixels of a band through a dataset that is kept open; `part` as rasterio's `read` takes it."""
+    with one_thread():
+        pixels: npt.NDArray[Any] = open_files.get(path, stamp).read(band, **part)
+    return pixels
+
 
 @dataclass(frozen=True)
 class Header:
-    """What a raster file says about itself; tuples hold one entry a band."""
+    """What a raster file says about itself; tuples hold one entry a band. `gdal_path` opens it, `name` is for messages."""
 
-    path: Path
-    stamp: tuple[int, int]
+    gdal_path: str
+    name: str
+    stamp: Stamp
     shape: tuple[int, int]
     transform: Affine
     crs: CRS | None
@@ -35,6 +81,11 @@ class Header:
     descriptions: tuple[str | None, ...]
     blocks: tuple[tuple[int, int], ...]
     tags: dict[str, str]
+
+    @property
+    def path(self) -> Path:
+        """The file as the caller named it."""
+        return Path(self.name)
 
     def same_grid(self, other: Header) -> bool:
         """Equal shape and reference system, and corners within a thousandth of a pixel."""
@@ -48,11 +99,17 @@ class Header:
 
 def read_header(path: Path) -> Header:
     """The header of the raster at `path`. Raises ProductError where it cannot be read."""
+    return header_of(str(path.absolute()), name=str(path), stamp=file_stamp(path))
+
+
+def header_of(gdal_path: str, *, name: str, stamp: Stamp) -> Header:
+    """The header of anything that GDAL opens. Raises ProductError where it cannot be read."""
     try:
-        with rasterio.open(path) as file:
+        with rasterio.open(gdal_path) as file:
             header = Header(
-                path=path,
-                stamp=file_stamp(path),
+                gdal_path=gdal_path,
+                name=name,
+                stamp=stamp,
                 shape=(file.height, file.width),
                 transform=file.transform,
                 crs=file.crs,
@@ -65,13 +122,13 @@ def read_header(path: Path) -> Header:
                 tags={key.lower(): value for key, value in file.tags().items()},
             )
     except RasterioIOError as error:
-        raise ProductError(f"{path}: not a readable raster ({error}); fetch the file again or take it out") from error
+        raise ProductError(f"{name}: not a readable raster ({error}); fetch the file again or take it out") from error
     if any(np.dtype(dtype).kind not in "uif" for dtype in header.dtypes):
-        raise UnsupportedProductError(f"{path}: got pixels of type {header.dtypes[0]}, want integers or floats")
+        raise UnsupportedProductError(f"{name}: got pixels of type {header.dtypes[0]}, want integers or floats")
     return header
 
 
-def file_stamp(path: Path) -> tuple[int, int]:
+def file_stamp(path: Path) -> Stamp:
     """Size and time of the last change: with the path, what a file is made of."""
     status = path.stat()
     return status.st_size, status.st_mtime_ns
@@ -79,7 +136,7 @@ def file_stamp(path: Path) -> tuple[int, int]:
 
 @dataclass(frozen=True, eq=False)
 class RasterFile(LazyArray):
-    """Band `band` (1, 2, ...) of a raster file. Opened for every window, so that any thread or process may read it."""
+    """Band `band` (1, 2, ...) of a raster file; any thread or process may read it, each through its own dataset."""
 
     header: Header
     band: int
@@ -100,17 +157,15 @@ class RasterFile(LazyArray):
         rows, columns = window
         part = Part.from_slices(rows, columns)
         try:
-            with rasterio.open(self.header.path) as file:
-                pixels: npt.NDArray[Any] = file.read(self.band, window=part)
-        except RasterioIOError as error:
+            return read_pixels(self.header.gdal_path, self.header.stamp, self.band, window=part)
+        except (RasterioError, OSError) as error:
             where = f"rows {rows.start} to {rows.stop}, columns {columns.start} to {columns.stop}"
             raise ProductError(
-                f"{self.header.path}: {where} cannot be read ({error}); the file is damaged, fetch it again"
+                f"{self.header.name}: {where} cannot be read ({error.__cause__ or error}); the file is damaged, fetch it again"
             ) from error
-        return pixels
 
     def __dask_tokenize__(self) -> object:
-        return ("raster", str(self.header.path.resolve()), self.header.stamp, self.band)
+        return ("raster", self.header.gdal_path, self.header.stamp, self.band)
 
 
 def blank_nodata(pixels: npt.NDArray[Any], *, nodata: float, window: Window) -> npt.NDArray[Any]:

@@ -13,19 +13,17 @@ import numpy as np
 import xarray as xr
 
 from kararaster.conventions import POLARIZATIONS, add_history
-from kararaster.errors import GeometryError, InvalidInputError, ProductNotFoundError
+from kararaster.errors import GeometryError, InvalidInputError, ProductError, ProductNotFoundError
 from kararaster.grids import grid_coords
 from kararaster.lazy import Elementwise, LazyArray, Stack
+from kararaster.optical import OPTICAL_BANDS
 from kararaster.rasterfile import Header, RasterFile, blank_nodata, read_header
 from kararaster.store import DIMS, Chunks, carry, open_store
 
 if TYPE_CHECKING:
     from os import PathLike
 
-BANDS = (
-    *POLARIZATIONS, "blue", "green", "red", "rededge1", "rededge2", "rededge3", "nir", "nir08", "nir09", "swir16",
-    "swir22", "scl",
-)  # fmt: skip
+BANDS = (*POLARIZATIONS, *OPTICAL_BANDS, "scl")
 """Band names that are recognised in file names."""
 _DATE = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\2(?:0[1-9]|[12]\d|3[01])"
@@ -56,7 +54,7 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
     -------
     Dataset (time, y, x), sorted by time (UTC, datetime64[ns]); coordinates `relative_orbit` (time) where known and
     `spatial_ref`. The dtype is that of the files. Nodata is NaN in floats; integers stay as they are, with
-    `_FillValue`, `scale_factor` and `add_offset` as attributes.
+    `_FillValue`, `scale_factor`, `add_offset` and `saturated_value` as attributes.
 
     Raises
     ------
@@ -265,7 +263,19 @@ def _encoding(image: _Image) -> dict[str, Any]:
     for tag in ("units", "quantity"):
         if tag in header.tags:
             encoding[tag] = header.tags[tag]
+    if "saturated_value" in header.tags:
+        encoding["saturated_value"] = _saturated(header)
     return encoding
+
+
+def _saturated(header: Header) -> float:
+    stated = header.tags["saturated_value"]
+    try:
+        return int(stated) if stated.strip().isdecimal() else float(stated)
+    except ValueError:
+        raise ProductError(
+            f"{header.path}: got the tag saturated_value {stated!r}, want a number; correct it"
+        ) from None
 
 
 def _rank(band: str) -> tuple[int, str]:

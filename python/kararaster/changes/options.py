@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kararaster import conventions
+from kararaster.changes.subjects import Scale
 from kararaster.errors import InvalidInputError
 
 if TYPE_CHECKING:
@@ -21,16 +22,22 @@ class Method:
     transform: str
     joint: bool
     baseline: str
+    scales: tuple[Scale, ...]
     min_pre: int
     min_post: int
     summary: str
 
 
 METHODS = {
-    "hotelling": Method("fourth_root", True, "fourth_root", 3, 2, "Hotelling T2 of the bands jointly, exact F tail"),
-    "ttest": Method("log", False, "log", 3, 2, "pooled Student t of each band, Sidak over bands"),
-    "logratio": Method("fourth_root", False, "log", 1, 1, "ratio of mean powers, exact F tail for the given looks"),
+    "hotelling": Method(
+        "fourth_root", True, "fourth_root", ("power", "index"), 3, 2, "Hotelling T2 of the bands jointly, exact F tail"
+    ),
+    "ttest": Method("log", False, "log", ("power", "index"), 3, 2, "pooled Student t of each band, Sidak over bands"),
+    "logratio": Method(
+        "fourth_root", False, "log", ("power",), 1, 1, "ratio of mean powers, exact F tail for the given looks"
+    ),
 }
+DEFAULTS: dict[Scale, str] = {"power": "hotelling", "index": "ttest"}
 COMBINE = ("fisher", "stouffer")
 
 
@@ -41,16 +48,28 @@ class TestOptions:
     __test__ = False  # not a test class, whatever its name says to pytest
 
     method: str
+    scale: Scale
     combine: str
     enl: float
     min_pre: int
     min_post: int
     bands: int
 
+    @property
+    def transform(self) -> str:
+        """What the moments are taken of: an index is tested as it is."""
+        return "identity" if self.scale == "index" else METHODS[self.method].transform
+
+    @property
+    def joint(self) -> bool:
+        """Whether all bands are tested together."""
+        return METHODS[self.method].joint
+
     def kernel(self) -> _kernels.TestOptions:
         """In the words of the kernels."""
         return {
             "method": self.method,
+            "scale": self.scale,
             "combine": self.combine,
             "enl": self.enl,
             "min_pre": self.min_pre,
@@ -59,11 +78,15 @@ class TestOptions:
         }
 
 
-def options(method: str | None, combine: str, bands: int, params: dict[str, Any]) -> TestOptions:
+def options(method: str | None, scale: Scale, combine: str, bands: int, params: dict[str, Any]) -> TestOptions:
     """Checked options of a test on `bands` bands."""
-    name = "hotelling" if method is None else method
-    if not isinstance(name, str) or name not in METHODS:
-        raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, METHODS))}")
+    name = DEFAULTS[scale] if method is None else method
+    fit = [known for known in METHODS if scale in METHODS[known].scales]
+    if not isinstance(name, str) or name not in fit:
+        what = "indices" if scale == "index" else "radar power"
+        raise InvalidInputError(
+            f"method: got {method!r}, want for {what} at an event one of {', '.join(map(repr, fit))}"
+        )
     if combine not in COMBINE:
         raise InvalidInputError(f"combine: got {combine!r}, want one of {', '.join(map(repr, COMBINE))}")
     known = METHODS[name]
@@ -72,6 +95,7 @@ def options(method: str | None, combine: str, bands: int, params: dict[str, Any]
         raise InvalidInputError(f"{name}: got unknown parameters {unknown}, want some of {sorted(allowed | {'bands'})}")
     return TestOptions(
         method=name,
+        scale=scale,
         combine=combine,
         enl=conventions.positive_number("enl", params.get("enl", 4.4)),
         min_pre=conventions.whole_number("min_pre", params.get("min_pre", known.min_pre), known.min_pre),

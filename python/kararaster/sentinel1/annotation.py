@@ -8,20 +8,29 @@ should be.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
-from xml.parsers import expat
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from kararaster.errors import ProductError, UnsupportedProductError
+from kararaster.errors import UnsupportedProductError
+from kararaster.xmlfile import (
+    child,
+    children,
+    integer_of,
+    number_of,
+    positive,
+    reading,
+    root_element,
+    size_of,
+    text_of,
+    time_of,
+)
 
 Floats = npt.NDArray[np.float64]
 Times = npt.NDArray[np.datetime64]
-_Number = TypeVar("_Number", int, float)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +132,6 @@ class Manifest:
     relative_orbit: int | None
 
 
-_LARGEST_SIDE = 2**24
-"""Lines or samples; the longest strips have less than a tenth of it. More would only exhaust memory."""
-
 CALIBRATION_LUTS = {"sigma0": "sigmaNought", "beta0": "betaNought", "gamma0": "gamma", "dn": "dn"}
 _GRID_FIELDS = {
     "latitude": "latitude",
@@ -139,33 +145,33 @@ _GRID_FIELDS = {
 
 def parse_annotation(data: bytes, *, file: str) -> Annotation:
     """The product annotation. Raises `UnsupportedProductError` for anything that is not ground-range detected."""
-    with _reading(file):
-        root = _root(data, "product")
-        header, image = _one(root, "adsHeader"), _one(root, "imageAnnotation/imageInformation")
-        _require_ground_range(_text(header, "productType"), file)
-        information = _one(root, "generalAnnotation/productInformation")
-        processing = _one(root, "imageAnnotation/processingInformation")
+    with reading(file, "Sentinel-1 annotation"):
+        root = root_element(data, "product")
+        header, image = child(root, "adsHeader"), child(root, "imageAnnotation/imageInformation")
+        _require_ground_range(text_of(header, "productType"), file)
+        information = child(root, "generalAnnotation/productInformation")
+        processing = child(root, "imageAnnotation/processingInformation")
         slice_number = image.findtext("sliceNumber")
         return Annotation(
-            polarization=_text(header, "polarisation").lower(),
-            platform=_platform(_text(header, "missionId")),
-            instrument_mode=_text(header, "mode"),
-            product_type=_text(header, "productType"),
-            absolute_orbit=_integer(header, "absoluteOrbitNumber"),
-            datatake_id=f"{_integer(header, 'missionDataTakeId'):06X}",
-            orbit_state=_text(information, "pass").lower(),
+            polarization=text_of(header, "polarisation").lower(),
+            platform=_platform(text_of(header, "missionId")),
+            instrument_mode=text_of(header, "mode"),
+            product_type=text_of(header, "productType"),
+            absolute_orbit=integer_of(header, "absoluteOrbitNumber"),
+            datatake_id=f"{integer_of(header, 'missionDataTakeId'):06X}",
+            orbit_state=text_of(information, "pass").lower(),
             slice_number=int(slice_number) if slice_number and slice_number.strip() else None,
-            start_time=_time(header, "startTime"),
-            stop_time=_time(header, "stopTime"),
-            first_line_time=_time(image, "productFirstLineUtcTime"),
-            lines=_size(image, "numberOfLines"),
-            samples=_size(image, "numberOfSamples"),
-            azimuth_time_interval=_positive(image, "azimuthTimeInterval", _number),
-            slant_range_time=_positive(image, "slantRangeTime", _number),
-            pixel_spacing_azimuth=_positive(image, "azimuthPixelSpacing", _number),
-            pixel_spacing_range=_positive(image, "rangePixelSpacing", _number),
-            radar_frequency=_number(information, "radarFrequency"),
-            thermal_noise_removed=_text(processing, "thermalNoiseCorrectionPerformed").lower() == "true",
+            start_time=time_of(header, "startTime"),
+            stop_time=time_of(header, "stopTime"),
+            first_line_time=time_of(image, "productFirstLineUtcTime"),
+            lines=size_of(image, "numberOfLines"),
+            samples=size_of(image, "numberOfSamples"),
+            azimuth_time_interval=positive(image, "azimuthTimeInterval", number_of),
+            slant_range_time=positive(image, "slantRangeTime", number_of),
+            pixel_spacing_azimuth=positive(image, "azimuthPixelSpacing", number_of),
+            pixel_spacing_range=positive(image, "rangePixelSpacing", number_of),
+            radar_frequency=number_of(information, "radarFrequency"),
+            thermal_noise_removed=text_of(processing, "thermalNoiseCorrectionPerformed").lower() == "true",
             orbit=_orbit(root),
             geolocation=_geolocation_grid(root),
             ground_range=_ground_range(root),
@@ -174,9 +180,9 @@ def parse_annotation(data: bytes, *, file: str) -> Annotation:
 
 def parse_calibration(data: bytes, *, file: str) -> Calibration:
     """The calibration annotation; lines and pixel nodes increase, LUT values are finite and positive."""
-    with _reading(file):
-        vectors = _some(_root(data, "calibration"), "calibrationVectorList/calibrationVector")
-        line = np.array([_number(vector, "line") for vector in vectors])
+    with reading(file, "Sentinel-1 annotation"):
+        vectors = children(root_element(data, "calibration"), "calibrationVectorList/calibrationVector")
+        line = np.array([number_of(vector, "line") for vector in vectors])
         _require_increasing(line, "calibrationVector/line")
         pixel = [_nodes(vector, "pixel") for vector in vectors]
         luts = {}
@@ -189,13 +195,13 @@ def parse_calibration(data: bytes, *, file: str) -> Calibration:
 
 def parse_noise(data: bytes, *, file: str) -> Noise:
     """The noise annotation: one list of vectors (before IPF 2.90), or range vectors and azimuth blocks."""
-    with _reading(file):
-        root = _root(data, "noise")
+    with reading(file, "Sentinel-1 annotation"):
+        root = root_element(data, "noise")
         vectors, tag = root.findall("noiseRangeVectorList/noiseRangeVector"), "noiseRangeLut"
         if not vectors:
-            vectors, tag = _some(root, "noiseVectorList/noiseVector"), "noiseLut"
-        vectors = sorted(vectors, key=lambda vector: _time(vector, "azimuthTime"))
-        time = np.array([_time(vector, "azimuthTime") for vector in vectors])
+            vectors, tag = children(root, "noiseVectorList/noiseVector"), "noiseLut"
+        vectors = sorted(vectors, key=lambda vector: time_of(vector, "azimuthTime"))
+        time = np.array([time_of(vector, "azimuthTime") for vector in vectors])
         _require_increasing(time.astype(np.int64), f"{vectors[0].tag}/azimuthTime")
         pixel = [_nodes(vector, "pixel") for vector in vectors]
         lut = [_values(vector, tag, nodes.size) for vector, nodes in zip(vectors, pixel, strict=True)]
@@ -205,8 +211,8 @@ def parse_noise(data: bytes, *, file: str) -> Noise:
 
 def parse_manifest(data: bytes, *, file: str) -> Manifest:
     """The few facts that stand in `manifest.safe` only."""
-    with _reading(file):
-        root = _root(data, "XFDU")
+    with reading(file, "Sentinel-1 annotation"):
+        root = root_element(data, "XFDU")
         # The processing chain is nested, newest first, so the first software of this name made the product.
         versions = [one.get("version") for one in root.iterfind(".//{*}software") if "IPF" in (one.get("name") or "")]
         orbit = root.findtext(".//{*}relativeOrbitNumber")
@@ -216,28 +222,28 @@ def parse_manifest(data: bytes, *, file: str) -> Manifest:
 def _noise_block(node: ET.Element) -> NoiseBlock:
     line = _nodes(node, "line")
     return NoiseBlock(
-        swath=_text(node, "swath"),
-        first_line=_number(node, "firstAzimuthLine"),
-        last_line=_number(node, "lastAzimuthLine"),
-        first_sample=_number(node, "firstRangeSample"),
-        last_sample=_number(node, "lastRangeSample"),
+        swath=text_of(node, "swath"),
+        first_line=number_of(node, "firstAzimuthLine"),
+        last_line=number_of(node, "lastAzimuthLine"),
+        first_sample=number_of(node, "firstRangeSample"),
+        last_sample=number_of(node, "lastRangeSample"),
         line=line,
         lut=_values(node, "noiseAzimuthLut", line.size),
     )
 
 
 def _orbit(root: ET.Element) -> Orbit:
-    vectors = _some(root, "generalAnnotation/orbitList/orbit")
+    vectors = children(root, "generalAnnotation/orbitList/orbit")
     return Orbit(
-        time=np.array([_time(vector, "time") for vector in vectors]),
-        position=np.array([[_number(vector, f"position/{axis}") for axis in "xyz"] for vector in vectors]),
-        velocity=np.array([[_number(vector, f"velocity/{axis}") for axis in "xyz"] for vector in vectors]),
+        time=np.array([time_of(vector, "time") for vector in vectors]),
+        position=np.array([[number_of(vector, f"position/{axis}") for axis in "xyz"] for vector in vectors]),
+        velocity=np.array([[number_of(vector, f"velocity/{axis}") for axis in "xyz"] for vector in vectors]),
     )
 
 
 def _geolocation_grid(root: ET.Element) -> GeolocationGrid:
-    points = _some(root, "geolocationGrid/geolocationGridPointList/geolocationGridPoint")
-    places = np.array([(_number(point, "line"), _number(point, "pixel")) for point in points])
+    points = children(root, "geolocationGrid/geolocationGridPointList/geolocationGridPoint")
+    places = np.array([(number_of(point, "line"), number_of(point, "pixel")) for point in points])
     line, row = np.unique(places[:, 0], return_inverse=True)
     pixel, column = np.unique(places[:, 1], return_inverse=True)
     if len(points) != line.size * pixel.size or np.unique(row * pixel.size + column).size != len(points):
@@ -245,21 +251,21 @@ def _geolocation_grid(root: ET.Element) -> GeolocationGrid:
             f"geolocationGrid has {len(points)} points, not one for each of {line.size} x {pixel.size} places"
         )
     time = np.empty((line.size, pixel.size), "datetime64[ns]")
-    time[row, column] = [_time(point, "azimuthTime") for point in points]
+    time[row, column] = [time_of(point, "azimuthTime") for point in points]
     fields = {name: np.empty((line.size, pixel.size)) for name in _GRID_FIELDS}
     for name, tag in _GRID_FIELDS.items():
-        fields[name][row, column] = [_number(point, tag) for point in points]
+        fields[name][row, column] = [number_of(point, tag) for point in points]
     return GeolocationGrid(line, pixel, time, fields)
 
 
 def _ground_range(root: ET.Element) -> GroundRange:
-    records = _some(root, "coordinateConversion/coordinateConversionList/coordinateConversion")
+    records = children(root, "coordinateConversion/coordinateConversionList/coordinateConversion")
     return GroundRange(
-        time=np.array([_time(record, "azimuthTime") for record in records]),
-        slant_range_time=np.array([_number(record, "slantRangeTime") for record in records]),
-        gr0=np.array([_number(record, "gr0") for record in records]),
+        time=np.array([time_of(record, "azimuthTime") for record in records]),
+        slant_range_time=np.array([number_of(record, "slantRangeTime") for record in records]),
+        gr0=np.array([number_of(record, "gr0") for record in records]),
         grsr=padded([_values(record, "grsrCoefficients") for record in records]),
-        sr0=np.array([_number(record, "sr0") for record in records]),
+        sr0=np.array([number_of(record, "sr0") for record in records]),
         srgr=padded([_values(record, "srgrCoefficients") for record in records]),
     )
 
@@ -286,98 +292,8 @@ def _platform(mission: str) -> str:
     return f"sentinel-1{mission[2].lower()}"
 
 
-@contextmanager
-def _reading(file: str) -> Iterator[None]:
-    """Turn whatever goes wrong between bytes and records into one error that names the file."""
-    try:
-        yield
-    except (ValueError, OverflowError, ET.ParseError, expat.ExpatError) as error:
-        if isinstance(error, ProductError):
-            raise
-        raise ProductError(
-            f"{file} is damaged or not Sentinel-1 annotation: {error}; download the product again"
-        ) from error
-
-
-class _PrologEnds(Exception):
-    """The root element has begun, so no document type can follow."""
-
-
-def _root(data: bytes, tag: str) -> ET.Element:
-    _refuse_document_type(data)
-    root = ET.fromstring(data)
-    if root.tag.rpartition("}")[2] != tag:
-        raise ValueError(f"its root element is {root.tag!r}, want {tag!r}")
-    return root
-
-
-def _refuse_document_type(data: bytes) -> None:
-    """Entities can only be declared in a document type in front of the root element; no product has one."""
-
-    def refuse(*_: Any) -> None:
-        raise ValueError("it declares a document type, and with it possibly entities that expand without end")
-
-    def stop(*_: Any) -> None:
-        raise _PrologEnds
-
-    prolog = expat.ParserCreate()
-    prolog.StartDoctypeDeclHandler = refuse
-    prolog.StartElementHandler = stop
-    try:
-        prolog.Parse(data, True)
-    except _PrologEnds:
-        return
-
-
-def _one(node: ET.Element, path: str) -> ET.Element:
-    found = node.find(path)
-    if found is None:
-        raise ValueError(f"element {path} is missing")
-    return found
-
-
-def _some(node: ET.Element, path: str) -> list[ET.Element]:
-    found = node.findall(path)
-    if not found:
-        raise ValueError(f"element {path} is missing")
-    return found
-
-
-def _text(node: ET.Element, path: str) -> str:
-    text = (_one(node, path).text or "").strip()
-    if not text:
-        raise ValueError(f"element {path} is empty")
-    return text
-
-
-def _number(node: ET.Element, path: str) -> float:
-    return float(_text(node, path))
-
-
-def _integer(node: ET.Element, path: str) -> int:
-    return int(_text(node, path))
-
-
-def _positive(node: ET.Element, path: str, read: Callable[[ET.Element, str], _Number]) -> _Number:
-    value = read(node, path)
-    if not 0 < value < float("inf"):
-        raise ValueError(f"{path} is {value}, want a positive number")
-    return value
-
-
-def _size(node: ET.Element, path: str) -> int:
-    size = _positive(node, path, _integer)
-    if size > _LARGEST_SIDE:
-        raise ValueError(f"{path} is {size}, want at most {_LARGEST_SIDE}")
-    return size
-
-
-def _time(node: ET.Element, path: str) -> np.datetime64:
-    return np.datetime64(_text(node, path).removesuffix("Z"), "ns")
-
-
 def _values(node: ET.Element, path: str, size: int | None = None) -> Floats:
-    values = np.array([float(word) for word in _text(node, path).split()])
+    values = np.array([float(word) for word in text_of(node, path).split()])
     if size is not None and values.size != size:
         raise ValueError(f"{path} has {values.size} values for {size} nodes")
     return values

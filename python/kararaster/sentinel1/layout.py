@@ -12,8 +12,8 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
+from kararaster.container import Container
 from kararaster.errors import InvalidInputError, MissingVariableError, ProductError, UnsupportedProductError
-from kararaster.sentinel1.container import Container
 
 _HEAD = 4096
 """Bytes of an XML file that surely hold its root element and its header."""

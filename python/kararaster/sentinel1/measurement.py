@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import rasterio
 from rasterio.errors import RasterioError
 from rasterio.windows import Window as Part
 
+from kararaster.container import Container
 from kararaster.errors import ProductError
 from kararaster.lazy import LazyArray, Window
-from kararaster.sentinel1.container import Container
+from kararaster.rasterfile import Stamp, open_files
 
 _BAND_PIXELS = 2**24
 _BAND_ROWS = (512, 1024)
 """Strips are read in bands of full width: square windows make every thread read the same strips again."""
-_FILES_KEPT_OPEN = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,7 +29,7 @@ class Measurement(LazyArray):
 
     gdal_path: str
     name: str
-    stamp: tuple[int, int]
+    stamp: Stamp
     shape: tuple[int, int]
     chunks: tuple[int, int]
     problem: str | None = None
@@ -55,7 +52,7 @@ class Measurement(LazyArray):
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return np.empty((max(0, rows.stop - rows.start), max(0, columns.stop - columns.start)), self.dtype)
         try:
-            dataset = _open_files.get(self.gdal_path, self.stamp)
+            dataset = open_files.get(self.gdal_path, self.stamp)
             self._require_as_annotated(dataset)
             return np.ascontiguousarray(dataset.read(1, window=Part.from_slices(rows, columns)))
         except (RasterioError, OSError) as error:
@@ -88,9 +85,9 @@ def measurement(container: Container, name: str | None, *, polarization: str, sh
     return Measurement(path, container.describe(name), stamp, shape, _native_chunks(path, stamp, shape))
 
 
-def _native_chunks(path: str, stamp: tuple[int, int], shape: tuple[int, int]) -> tuple[int, int]:
+def _native_chunks(path: str, stamp: Stamp, shape: tuple[int, int]) -> tuple[int, int]:
     try:
-        block = _open_files.get(path, stamp).block_shapes[0]
+        block = open_files.get(path, stamp).block_shapes[0]
     except (RasterioError, OSError):  # told when pixels are read
         return _bands(shape)
     return _bands(shape) if block[1] >= shape[1] else (block[0], block[1])
@@ -99,23 +96,3 @@ def _native_chunks(path: str, stamp: tuple[int, int], shape: tuple[int, int]) ->
 def _bands(shape: tuple[int, int]) -> tuple[int, int]:
     rows = _BAND_PIXELS // shape[1] // 64 * 64
     return min(shape[0], max(_BAND_ROWS[0], min(_BAND_ROWS[1], rows))), shape[1]
-
-
-class _OpenFiles(threading.local):
-    """The last few datasets of each thread: GDAL's handles must not be shared, and opening inside a zip is slow."""
-
-    def __init__(self) -> None:
-        self._datasets: OrderedDict[tuple[str, tuple[int, int]], Any] = OrderedDict()
-
-    def get(self, path: str, stamp: tuple[int, int]) -> Any:
-        key = (path, stamp)
-        if key in self._datasets:
-            self._datasets.move_to_end(key)
-            return self._datasets[key]
-        dataset = self._datasets[key] = rasterio.open(path)
-        if len(self._datasets) > _FILES_KEPT_OPEN:
-            self._datasets.popitem(last=False)[1].close()
-        return dataset
-
-
-_open_files = _OpenFiles()

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from kararaster import blocks, conventions
+from kararaster.container import Container, open_container
 from kararaster.errors import InvalidInputError, InvalidTypeError, ProductError
 from kararaster.sentinel1 import variables
 from kararaster.sentinel1.annotation import (
@@ -21,7 +22,6 @@ from kararaster.sentinel1.annotation import (
     parse_manifest,
     parse_noise,
 )
-from kararaster.sentinel1.container import Container, open_container
 from kararaster.sentinel1.layout import Files, locate, manifest_name
 
 _Record = TypeVar("_Record")

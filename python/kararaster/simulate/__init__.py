@@ -1,6 +1,7 @@
-"""Scenes with known speckle and known change: for tests, benchmarks and the demo."""
+"""Scenes with known speckle, known change and known clouds: for tests, benchmarks and the demo."""
 
 from kararaster.simulate.scene import optical, stack, truth
+from kararaster.simulate.sentinel2_safe import sentinel2
 from kararaster.simulate.speckle import speckle
 
-__all__ = ["optical", "speckle", "stack", "truth"]
+__all__ = ["optical", "sentinel2", "speckle", "stack", "truth"]

@@ -148,7 +148,7 @@ def write_safe(
     partial = Path(folder) / f".{product.name}.partial"
     for name, content in _files(product, images, flattened=flattened):
         _write(partial / product.name if flattened else partial / f"{product.name}.SAFE", name, content)
-    _publish(partial, target, zipped=zipped)
+    publish(partial, target, zipped=zipped)
     return target
 
 
@@ -214,8 +214,8 @@ def _write(root: Path, name: str, content: Any) -> None:
         file.write(image, 1)
 
 
-def _publish(partial: Path, target: Path, *, zipped: bool) -> None:
-    """Give the finished product its name in one step."""
+def publish(partial: Path, target: Path, *, zipped: bool) -> None:
+    """Give the product that is whole in the folder `partial` its name `target` in one step, as a zip archive if so asked."""
     if not zipped:
         (product,) = partial.iterdir()
         os.replace(product, target)

@@ -21,10 +21,22 @@ from kararaster.simulate.acquisitions import Acquisitions, acquisitions
 from kararaster.simulate.speckle import SpeckleSheet, check_enl
 from kararaster.store import DIMS, Chunks, carry
 
-SCALE, OFFSET, OPTICAL_FILL = 1e-4, -0.1, 0
+SCALE, OFFSET = 1e-4, -0.1
 """How Sentinel-2 stores reflectance since processing baseline 04.00."""
+_OPTICAL_ATTRS = {
+    "scale_factor": SCALE,
+    "add_offset": OFFSET,
+    "_FillValue": 0,
+    "saturated_value": 65535,
+    "quantity": "surface_reflectance",
+}
+_CLASS_ATTRS = {
+    "_FillValue": 0,
+    "flag_values": [looks.VEGETATION, looks.BARE, looks.UNDER_WATER],
+    "flag_meanings": "vegetation not_vegetated water",
+}
 _CENTRE = (46.75, 39.82)
-_OPTICAL_LOOKS = 900.0
+OPTICAL_LOOKS = 900.0
 """Optical noise of 3.3 %: the speckle sheet with very many looks."""
 
 
@@ -32,8 +44,8 @@ _OPTICAL_LOOKS = 900.0
 class SimulatedStack(lazy.LazyArray):
     """One band of a simulated stack (date, y, x), float32: the level of each pixel's material times speckle.
 
-    `levels`: (dates, materials). `enl`: looks of each of the `streams` of speckle, whose mean, weighted by their looks,
-    is the speckle of this band; bands that share a stream are correlated.
+    `levels`: (dates, materials). `streams`: number and looks of each stream of speckle, whose mean, weighted by their
+    looks, is the speckle of this band; bands that share a stream are correlated. No stream: no speckle.
     """
 
     town: town.Town
@@ -59,7 +71,8 @@ class SimulatedStack(lazy.LazyArray):
         out = np.empty((dates.stop - dates.start, *material.shape), np.float32)
         for index, date in enumerate(range(dates.start, dates.stop)):
             self.levels[date].take(material, out=out[index], mode="clip")
-            out[index] *= self._speckle(date, rows, columns)
+            if self.streams:
+                out[index] *= self._speckle(date, rows, columns)
         return out
 
     def _speckle(self, date: int, rows: slice, columns: slice) -> npt.NDArray[np.float32]:
@@ -115,7 +128,7 @@ def stack(
     InvalidInputError : an argument outside its range.
     """
     check_enl(enl)
-    _check_scene(shape, seed, resolution)
+    check_scene(shape, seed, resolution)
     if not 0 <= correlation < 1:
         raise InvalidInputError(f"correlation: got {correlation!r}, want at least 0 and below 1")
     dates = acquisitions(event=event, dates_pre=dates_pre, dates_post=dates_post, relative_orbits=relative_orbits)
@@ -146,7 +159,7 @@ def truth(
     `kind` (uint8: 0 none, 1 building destroyed, 2 building new, 3 ground cleared) and `changed` (bool: kind above 0).
     Raises InvalidInputError for an argument outside its range.
     """
-    _check_scene(shape, seed, resolution)
+    check_scene(shape, seed, resolution)
     material = town.Town(_pair(shape), seed).materials(slice(0, shape[0]), slice(0, shape[1]))
     kind = town.KINDS[material] if changes else np.zeros(material.shape, np.uint8)
     variables = {
@@ -161,6 +174,7 @@ def optical(
     *,
     shape: tuple[int, int] = (2048, 2048),
     dates: tuple[str, ...] = ("2023-09-05T07:36:21", "2023-10-05T07:36:21"),
+    bands: tuple[str, ...] = ("blue", "green", "red", "nir", "swir16", "swir22"),
     event: str = "2023-09-19",
     changes: bool = True,
     seed: int = 0,
@@ -168,39 +182,63 @@ def optical(
     crs: int | str = 32638,
     chunks: Chunks = None,
 ) -> xr.Dataset:
-    """The town as Sentinel-2 stores it: `blue green red nir swir16 swir22` (time, y, x), uint16, undecoded.
+    """The town as Sentinel-2 stores it: `bands` (time, y, x), undecoded, without clouds.
 
-    Attributes `scale_factor` 1e-4, `add_offset` -0.1 and `_FillValue` 0 turn the numbers into reflectance; noise is 3.3
-    % of it. One image a date in `dates` (UTC); those on or after `event` show the changes. `chunks` as in `stack`.
+    Bands are uint16; attributes `scale_factor` 1e-4, `add_offset` -0.1, `_FillValue` 0 and `saturated_value` 65535 turn
+    the numbers into reflectance; noise is 3.3 % of it. `bands` may name any of `coastal blue green red rededge1 rededge2
+    rededge3 nir nir08 nir09 swir16 swir22`, and `scl`, the scene classification (uint8), which has the classes 4, 5 and
+    6 here. One image a date in `dates` (UTC); those on or after `event` show the changes. Coordinates on time:
+    `platform`, `mgrs_tile`, `processing_baseline` "05.11", `boa_offset_applied` False, `boa_add_offset` -1000. `chunks`
+    as in `stack`. Clouds, and products on disk: `simulate.sentinel2`.
     Raises InvalidInputError for an argument outside its range.
     """
-    _check_scene(shape, seed, resolution)
+    check_scene(shape, seed, resolution)
+    unknown = sorted(set(bands) - {*looks.OPTICAL_BANDS, "scl"})
+    if unknown or not bands:
+        raise InvalidInputError(f"bands: got {unknown}, want some of {', '.join(looks.OPTICAL_BANDS)}, scl")
     times = np.array(dates, "datetime64[ns]")
     if times.size == 0 or np.any(np.diff(times) <= np.timedelta64(0, "ns")):
         raise InvalidInputError(f"dates: got {dates}, want one or more dates in rising order")
-    after = times >= np.datetime64(event)
-    levels = np.stack(
-        [looks.reflectance(day_of_year=day, after=bool(late and changes))
-         for day, late in zip(_day_of_year(times), after, strict=True)]
-    )  # fmt: skip
+    days = [
+        {"day_of_year": day, "after": bool(late and changes)}
+        for day, late in zip(day_of_year(times), times >= np.datetime64(event), strict=True)
+    ]
     place = town.Town(_pair(shape), seed)
-    attrs = {"scale_factor": SCALE, "add_offset": OFFSET, "_FillValue": OPTICAL_FILL}
-    bands = {}
-    for index, name in enumerate(looks.OPTICAL_BANDS):
-        streams = ((index + 16, _OPTICAL_LOOKS),)
-        clean = SimulatedStack(place, np.ascontiguousarray(levels[:, index]), seed, streams)
-        stored = lazy.Elementwise((clean,), _to_stored, np.dtype(np.uint16))
-        bands[name] = (DIMS, carry(stored, DIMS, chunks), dict(attrs))
-    coords = {
-        "time": times,
-        "platform": ("time", np.full(times.size, "sentinel-2a")),
-        **_grid(shape, resolution, crs),
+    variables = {name: _optical_band(name, place, days, seed, chunks) for name in bands}
+    coords = {**_optical_coords(times), **_grid(shape, resolution, crs)}
+    return xr.Dataset(variables, coords, {"history": f"simulated optical images: seed {seed}"})
+
+
+def _optical_band(
+    name: str, place: town.Town, days: list[dict[str, Any]], seed: int, chunks: Chunks
+) -> tuple[tuple[str, ...], Any, dict[str, Any]]:
+    """Dimensions, numbers and attributes of one band or of `scl`."""
+    if name == "scl":
+        classes = np.stack([looks.scene_classes(**day) for day in days]).astype(np.float32)
+        source = SimulatedStack(place, classes, seed, ())
+        stored = lazy.Elementwise((source,), _to_class, np.dtype(np.uint8))
+        return DIMS, carry(stored, DIMS, chunks), dict(_CLASS_ATTRS)
+    index = looks.OPTICAL_BANDS.index(name)
+    levels = np.stack([looks.reflectance(**day)[index] for day in days])
+    source = SimulatedStack(place, levels, seed, ((index + 16, OPTICAL_LOOKS),))
+    stored = lazy.Elementwise((source,), _to_stored, np.dtype(np.uint16))
+    return DIMS, carry(stored, DIMS, chunks), dict(_OPTICAL_ATTRS)
+
+
+def _optical_coords(times: npt.NDArray[np.datetime64]) -> dict[str, Any]:
+    """The per-date coordinates of the data model."""
+    same_for_all = {
+        "platform": "sentinel-2a",
+        "mgrs_tile": "38TPK",
+        "processing_baseline": "05.11",
+        "boa_offset_applied": False,
+        "boa_add_offset": round(OFFSET / SCALE),
     }
-    return xr.Dataset(bands, coords, {"history": f"simulated optical images: seed {seed}"})
+    return {"time": times, **{name: ("time", np.full(times.size, value)) for name, value in same_for_all.items()}}
 
 
-def _grid(shape: tuple[int, int], resolution: float, crs: int | str) -> dict[str, xr.DataArray]:
-    """A north-up grid around the town, its corner on a multiple of `resolution`."""
+def grid(shape: tuple[int, int], resolution: float, crs: int | str) -> tuple[CRS, Affine]:
+    """Reference system and transform of a north-up grid around the town, its corner on a multiple of `resolution`."""
     try:
         system = CRS.from_user_input(crs)
     except CRSError as error:
@@ -210,12 +248,17 @@ def _grid(shape: tuple[int, int], resolution: float, crs: int | str) -> dict[str
     (easting,), (northing,) = transform("EPSG:4326", system, [_CENTRE[0]], [_CENTRE[1]])
     left = round((easting - shape[1] * resolution / 2) / resolution) * resolution
     top = round((northing + shape[0] * resolution / 2) / resolution) * resolution
-    return grid_coords(shape, Affine(resolution, 0.0, left, 0.0, -resolution, top), system.to_wkt())
+    return system, Affine(resolution, 0.0, left, 0.0, -resolution, top)
+
+
+def _grid(shape: tuple[int, int], resolution: float, crs: int | str) -> dict[str, xr.DataArray]:
+    system, corner = grid(shape, resolution, crs)
+    return grid_coords(shape, corner, system.to_wkt())
 
 
 def _radar_levels(dates: Acquisitions, *, changes: bool) -> npt.NDArray[np.float32]:
     """Backscatter by date, band and material."""
-    days = _day_of_year(dates.time)
+    days = day_of_year(dates.time)
     tables = [
         looks.backscatter(orbit=int(orbit), day_of_year=day, after=bool(late and changes))
         for orbit, day, late in zip(dates.orbit_index, days, dates.after, strict=True)
@@ -223,7 +266,8 @@ def _radar_levels(dates: Acquisitions, *, changes: bool) -> npt.NDArray[np.float
     return np.stack(tables)
 
 
-def _day_of_year(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.float64]:
+def day_of_year(times: npt.NDArray[np.datetime64]) -> npt.NDArray[np.float64]:
+    """Days since the start of the year, with their fraction."""
     since_new_year = times.astype("datetime64[s]") - times.astype("datetime64[Y]").astype("datetime64[s]")
     days: npt.NDArray[np.float64] = since_new_year.astype(np.float64) / 86_400
     return days
@@ -235,6 +279,10 @@ def _to_stored(reflectance: npt.NDArray[np.float32], *, window: lazy.Window) -> 
     return clipped
 
 
+def _to_class(levels: npt.NDArray[np.float32], *, window: lazy.Window) -> npt.NDArray[np.uint8]:
+    return levels.astype(np.uint8)
+
+
 def _flags(names: type[town.Cover] | type[town.Kind]) -> dict[str, Any]:
     return {"flag_values": [int(n) for n in names], "flag_meanings": " ".join(n.name.lower() for n in names)}
 
@@ -243,7 +291,8 @@ def _pair(shape: tuple[int, int]) -> tuple[int, int]:
     return int(shape[0]), int(shape[1])
 
 
-def _check_scene(shape: tuple[int, int], seed: int, resolution: float) -> None:
+def check_scene(shape: tuple[int, int], seed: int, resolution: float) -> None:
+    """Raise InvalidInputError unless the arguments can make a scene."""
     if len(shape) != 2 or min(shape) < 1:
         raise InvalidInputError(f"shape: got {shape}, want rows and columns of at least 1")
     if seed < 0:

@@ -10,8 +10,9 @@ use kararaster_core::bands::Run;
 use kararaster_core::calibration::{Lut, Negative, calibrate};
 use kararaster_core::decibel::{from_db, to_db};
 use kararaster_core::error::Result;
+use kararaster_core::formula::Program;
 use kararaster_core::noise::Noise;
-use kararaster_core::optical::{Scaling, normalized_difference};
+use kararaster_core::optical::{Pixels, Scaling};
 use kararaster_core::raster::{Placement, Raster, RasterMut, Window};
 use kararaster_core::speckle::{Frame, boxcar, lee};
 
@@ -103,20 +104,41 @@ fn pointwise<'a>(
             calibrate(dn, (0, 0), &gain, noise, Negative::Keep, out, run)
         }
     };
-    let scaling = Scaling { scale: 1e-4, offset: -0.1, invalid: [0.0, f64::NAN] };
     let copy = |out: &mut [f32]| {
         out.copy_from_slice(&images.sigma);
         Ok(())
     };
-    let ndvi = move |out: &mut [f32]| normalized_difference(&images.nir, &images.dn, [scaling; 2], out, run);
     Ok(vec![
         ("copy".into(), Box::new(copy)),
         ("calibrate".into(), Box::new(calibration(None))),
         ("calibrate, noise removed".into(), Box::new(calibration(Some(noise)))),
-        ("ndvi uint16".into(), Box::new(ndvi)),
         ("to_db".into(), Box::new(|out: &mut [f32]| to_db(&images.sigma, out, run))),
         ("from_db".into(), Box::new(|out: &mut [f32]| from_db(&images.sigma, out, run))),
     ])
+}
+
+const FORMULAS: [(&str, &str); 4] = [
+    ("ndvi", "(N - R)/(N + R)"),
+    ("savi", "1.5*(N - R)/(N + R + 0.5)"),
+    ("ibi of ratios", "(2*S/(S + N) - (N/(N + R) + G/(G + S)))/(2*S/(S + N) + (N/(N + R) + G/(G + S)))"),
+    (
+        "ibi",
+        "((S - N)/(S + N) - (1.5*(N - R)/(N + R + 0.5) + (G - S)/(G + S))/2)
+        /((S - N)/(S + N) + (1.5*(N - R)/(N + R + 0.5) + (G - S)/(G + S))/2)",
+    ),
+];
+
+/// Formulas of four uint16 bands, some of which are the same pixels.
+fn formulas<'a>(images: &'a Images, run: &'a Run<'a>) -> Result<Vec<(String, Kernel<'a>)>> {
+    let scaling = Scaling { scale: 1e-4, offset: -0.1, invalid: [0.0, f64::NAN] };
+    let bands = ["N", "R", "G", "S"].map(|symbol| (symbol, scaling));
+    let pixels = [&images.nir, &images.dn, &images.dn, &images.nir].map(|band| Pixels::U16(band));
+    let kernel = |(name, formula): (&str, &str)| -> Result<(String, Kernel<'a>)> {
+        let program = Program::compile(&[formula], &bands, &[])?;
+        let kernel = move |out: &mut [f32]| program.run(&pixels, None, vec![out], run);
+        Ok((format!("formula {name}"), Box::new(kernel)))
+    };
+    FORMULAS.into_iter().map(kernel).collect()
 }
 
 /// Best round of each kernel.
@@ -143,6 +165,7 @@ fn main() -> Result<()> {
     let noise = Noise::new(eta.lut()?, &blocks, &az_lines, &az_values)?;
     let run = Run::threads(1);
     let mut kernels = pointwise(&images, gain.lut()?, &noise, &run)?;
+    kernels.extend(formulas(&images, &run)?);
     kernels.extend(windowed(&images, &run)?);
     kernels.retain(|(name, _)| name == "copy" || name.contains(&wanted));
     let best = best_seconds(&kernels)?;

@@ -26,6 +26,17 @@ pub enum Error {
         /// What is needed.
         want: String,
     },
+    /// A formula cannot be read.
+    Formula {
+        /// What stands there.
+        got: String,
+        /// Its character, counted from 1.
+        at: usize,
+        /// What may stand there.
+        want: String,
+        /// The formula, and a line with `^` below that character.
+        pointed: String,
+    },
     /// The caller asked the kernel to stop (Ctrl-C).
     Interrupted,
     /// A worker thread panicked: a defect of this crate.
@@ -49,6 +60,9 @@ impl fmt::Display for Error {
         match self {
             Self::Shape { name, got, want } => write!(f, "{name}: got shape {got}, want {want}"),
             Self::Parameter { name, got, want } => write!(f, "{name}: got {got}, want {want}"),
+            Self::Formula { got, at, want, pointed } => {
+                write!(f, "formula: got {got} at character {at}, want {want}\n{pointed}")
+            }
             Self::Interrupted => f.write_str("interrupted"),
             Self::Defect(what) => write!(f, "internal error in {what}; please report it"),
         }

@@ -5,12 +5,16 @@
 //! nothing panics.
 
 pub mod bands;
+pub mod breaks;
 pub mod calibration;
 pub mod change;
+pub mod composite;
 pub mod decibel;
 pub mod distributions;
 pub mod error;
+pub mod formula;
 pub mod moments;
+pub mod morphology;
 pub mod noise;
 pub mod optical;
 pub mod raster;

@@ -1,4 +1,6 @@
-//! Normalised differences of two optical bands, straight from digital numbers.
+//! Pixels of optical bands: their types, and how digital numbers become reflectance.
+
+use std::ops::Range;
 
 use crate::bands::{Run, for_bands};
 use crate::dispatch;
@@ -99,9 +101,33 @@ impl Scaling {
         if (shift - whole).abs() <= 1e-9 * whole.abs() { whole } else { shift }
     }
 
+    fn whole_decoder(&self) -> Option<WholeDecoder> {
+        let shift = self.shift();
+        let exact = |x: f64| x.is_nan() || f64::from(x as f32) == x;
+        let whole = shift.fract() == 0.0 && shift.abs() < 4_000_000.0 && self.invalid.into_iter().all(exact);
+        whole.then(|| WholeDecoder { shift: shift as f32, invalid: self.invalid.map(|x| x as f32) })
+    }
+
     /// The scaling of one pixel type, ready for a loop.
     pub fn decoder<S: Sample>(&self) -> Decoder {
         Decoder { shift: self.shift(), scale: self.scale, invalid: self.invalid.map(S::stored) }
+    }
+}
+
+/// A [`Scaling`] of small integers whose shift is whole: the sum of two numbers is exact in f32.
+#[derive(Debug, Clone, Copy)]
+pub struct WholeDecoder {
+    shift: f32,
+    invalid: [f32; 2],
+}
+
+impl WholeDecoder {
+    /// As [`Decoder::number`].
+    #[inline(always)]
+    pub fn number<S: Sample>(&self, dn: S) -> f32 {
+        let dn = dn.to_f32();
+        let marked = (dn == self.invalid[0]) | (dn == self.invalid[1]);
+        if marked { f32::NAN } else { dn + self.shift }
     }
 }
 
@@ -117,102 +143,104 @@ impl Decoder {
     /// The reflectance of a digital number; NaN where it is marked, NaN or infinite.
     #[inline(always)]
     pub fn reflectance<S: Sample>(&self, dn: S) -> f64 {
+        self.number(dn) * self.scale
+    }
+
+    /// The reflectance in units of the scale, a whole number for integers; NaN where it is marked, NaN or infinite.
+    #[inline(always)]
+    pub fn number<S: Sample>(&self, dn: S) -> f64 {
         let dn = dn.to_f64();
-        let bad = (dn == self.invalid[0]) | (dn == self.invalid[1]) | !dn.is_finite();
-        let value = (dn + self.shift) * self.scale;
-        if bad { f64::NAN } else { value }
+        let marked = (dn == self.invalid[0]) | (dn == self.invalid[1]);
+        let bad = marked | (!S::SMALL_INTEGER & !dn.is_finite());
+        if bad { f64::NAN } else { dn + self.shift }
     }
 }
 
-/// `(a - b) / (a + b)` of two bands as reflectance: NaN where a sample is NaN, infinite or nodata, or the sum is 0.
-///
-/// Within one unit in the last place of the f64 result; correctly rounded for integers of equal scaling.
-pub fn normalized_difference<S: Sample>(
-    a: &[S],
-    b: &[S],
-    scaling: [Scaling; 2],
-    dst: &mut [f32],
-    run: &Run<'_>,
-) -> Result<()> {
-    for (name, len) in [("b", b.len()), ("dst", dst.len())] {
-        if len != a.len() {
-            return Err(Error::shape(name, len, format!("{} as a", a.len())));
+/// The pixels of a band as they are stored.
+#[derive(Debug, Clone, Copy)]
+#[allow(missing_docs, reason = "each is the type of its name")]
+pub enum Pixels<'a> {
+    U8(&'a [u8]),
+    U16(&'a [u16]),
+    I16(&'a [i16]),
+    F32(&'a [f32]),
+    F64(&'a [f64]),
+}
+
+impl Pixels<'_> {
+    /// Number of pixels.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::U8(samples) => samples.len(),
+            Self::U16(samples) => samples.len(),
+            Self::I16(samples) => samples.len(),
+            Self::F32(samples) => samples.len(),
+            Self::F64(samples) => samples.len(),
         }
     }
-    scaling.iter().try_for_each(Scaling::check)?;
-    let terms = Terms::new::<S>(scaling);
-    let dst = RasterMut::new("dst", dst, a.len(), 1)?;
+
+    /// Whether there is no pixel.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Some of the pixels.
+    #[inline(always)]
+    pub fn cut(&self, range: Range<usize>) -> Self {
+        match self {
+            Self::U8(samples) => Self::U8(&samples[range]),
+            Self::U16(samples) => Self::U16(&samples[range]),
+            Self::I16(samples) => Self::I16(&samples[range]),
+            Self::F32(samples) => Self::F32(&samples[range]),
+            Self::F64(samples) => Self::F64(&samples[range]),
+        }
+    }
+
+    /// The scaling of these pixels, ready for a loop.
+    pub fn decoder(&self, scaling: &Scaling) -> Decoder {
+        match self {
+            Self::U8(_) => scaling.decoder::<u8>(),
+            Self::U16(_) => scaling.decoder::<u16>(),
+            Self::I16(_) => scaling.decoder::<i16>(),
+            Self::F32(_) => scaling.decoder::<f32>(),
+            Self::F64(_) => scaling.decoder::<f64>(),
+        }
+    }
+
+    /// The same in single precision, where that is exact.
+    pub fn whole_decoder(&self, scaling: &Scaling) -> Option<WholeDecoder> {
+        match self {
+            Self::U8(_) | Self::U16(_) | Self::I16(_) => scaling.whole_decoder(),
+            Self::F32(_) | Self::F64(_) => None,
+        }
+    }
+}
+
+/// Digital numbers to reflectance, computed in f64: NaN where a sample is NaN, infinite or marked.
+pub fn reflectance<S: Sample>(src: &[S], scaling: Scaling, dst: &mut [f32], run: &Run<'_>) -> Result<()> {
+    if dst.len() != src.len() {
+        return Err(Error::shape("dst", dst.len(), format!("{} as src", src.len())));
+    }
+    scaling.check()?;
+    let decoder = scaling.decoder::<S>();
+    let dst = RasterMut::new("dst", dst, src.len(), 1)?;
     for_bands(
         run,
-        a.len(),
+        src.len(),
         BAND,
         dst,
         || (),
         |rows, mut out, ()| {
-            let (a, b, out) = (&a[rows.clone()], &b[rows], out.pixels_mut());
-            match terms.exact::<S>() {
-                Some(shift) => exact(a, b, shift, terms.invalid.map(|x| x.map(|x| x as f32)), out),
-                None => scaled(a, b, &terms, out),
-            }
+            decode(&src[rows], decoder, out.pixels_mut());
         },
     )
 }
 
-/// `a` and `b` in units of the scale of `a`: `dn + shift` and `(dn + shift) * ratio`.
-struct Terms {
-    shift: [f64; 2],
-    ratio: f64,
-    invalid: [[f64; 2]; 2],
-}
-
-impl Terms {
-    fn new<S: Sample>(scaling: [Scaling; 2]) -> Self {
-        Self {
-            shift: scaling.map(|s| s.shift()),
-            ratio: scaling[1].scale / scaling[0].scale,
-            invalid: scaling.map(|s| s.invalid.map(S::stored)),
-        }
-    }
-
-    /// Twice the shift, where f32 holds numerator and denominator exactly.
-    fn exact<S: Sample>(&self) -> Option<f32> {
-        let [a, b] = self.shift;
-        let whole = a == b && self.ratio == 1.0 && a.fract() == 0.0 && a.abs() < 4_000_000.0;
-        let marks = self.invalid.iter().flatten().all(|&x| x.is_nan() || f64::from(x as f32) == x);
-        (S::SMALL_INTEGER && whole && marks).then_some(2.0 * a as f32)
-    }
-}
-
-dispatch!(fn exact = exact_body[S: Sample](a: &[S], b: &[S], shift: f32, invalid: [[f32; 2]; 2], out: &mut [f32]));
+dispatch!(fn decode = decode_body[S: Sample](src: &[S], decoder: Decoder, out: &mut [f32]));
 
 #[inline(always)]
-fn exact_body<S: Sample>(a: &[S], b: &[S], shift: f32, invalid: [[f32; 2]; 2], out: &mut [f32]) {
-    for ((a, b), out) in a.iter().zip(b).zip(out) {
-        let (a, b) = (a.to_f32(), b.to_f32());
-        let sum = a + b + shift;
-        let bad = is_any(a, invalid[0]) | is_any(b, invalid[1]) | (sum == 0.0);
-        let index = (a - b) / sum;
-        *out = if bad { f32::NAN } else { index };
+fn decode_body<S: Sample>(src: &[S], decoder: Decoder, out: &mut [f32]) {
+    for (&dn, out) in src.iter().zip(out) {
+        *out = decoder.reflectance(dn) as f32;
     }
-}
-
-dispatch!(fn scaled = scaled_body[S: Sample](a: &[S], b: &[S], terms: &Terms, out: &mut [f32]));
-
-#[inline(always)]
-fn scaled_body<S: Sample>(a: &[S], b: &[S], terms: &Terms, out: &mut [f32]) {
-    let Terms { shift, ratio, invalid } = *terms;
-    for ((a, b), out) in a.iter().zip(b).zip(out) {
-        let (a, b) = (a.to_f64(), b.to_f64());
-        let (x, y) = (a + shift[0], (b + shift[1]) * ratio);
-        let sum = x + y;
-        let marked = is_any(a, invalid[0]) | is_any(b, invalid[1]);
-        let bad = marked | (sum == 0.0) | !a.is_finite() | !b.is_finite();
-        let index = (x - y) / sum;
-        *out = if bad { f32::NAN } else { index as f32 };
-    }
-}
-
-#[inline(always)]
-fn is_any<T: Copy + PartialEq>(x: T, marks: [T; 2]) -> bool {
-    (x == marks[0]) | (x == marks[1])
 }

@@ -10,8 +10,9 @@ use kararaster_core::bands::Run;
 use kararaster_core::calibration::{Lut, Negative, calibrate};
 use kararaster_core::decibel::{from_db, to_db};
 use kararaster_core::error::Error;
+use kararaster_core::formula::Program;
 use kararaster_core::noise::Noise;
-use kararaster_core::optical::{Scaling, normalized_difference};
+use kararaster_core::optical::{Pixels, Scaling};
 use kararaster_core::raster::{Placement, Raster, RasterMut, Window};
 use kararaster_core::speckle::{Border, Frame, boxcar, enl, lee};
 
@@ -53,8 +54,14 @@ fn pointwise(threads: usize) -> Vec<u32> {
     let mut all = bits(|mut dst| to_db(&power, dst.pixels_mut(), &run));
     all.extend(bits(|mut dst| from_db(&db, dst.pixels_mut(), &run)));
     let scaling = [1e-4, 2e-4].map(|scale| Scaling { scale, offset: -0.1, invalid: [f64::NAN; 2] });
-    all.extend(bits(|mut dst| normalized_difference(&dn, &dn, [scaling[0]; 2], dst.pixels_mut(), &run)));
-    all.extend(bits(|mut dst| normalized_difference(&power, &db, scaling, dst.pixels_mut(), &run)));
+    let bands = [("D", scaling[0]), ("P", scaling[1]), ("X", Scaling::NONE)];
+    let pixels = [Pixels::U16(&dn), Pixels::F32(&power), Pixels::F32(&db)];
+    for formula in
+        ["(D - P)/(D + P)", "(D - 1)/(2*D - 1) + min(X, P)**2", "exp(X/50) + ln(D) + log10(P)**0.3 - sqrt(D)/X"]
+    {
+        let program = Program::compile(&[formula], &bands, &[]).unwrap();
+        all.extend(bits(|mut dst| program.run(&pixels, None, vec![dst.pixels_mut()], &run)));
+    }
     let (lines, pixels) = ([0.0, 300.0, 580.0], [0.0, 400.0, 1100.0, 30.0, 500.0, f64::NAN, 0.0, 7.0, 900.0]);
     let lut = Lut::new(&lines, &pixels, &[500.0, 510.0, 530.0, 520.0, 540.0, 0.0, 490.0, 480.0, 505.0]).unwrap();
     let noise = Noise::new(lut, &[10, 500, 20, 900, 0, 3], &[0.0, 600.0], &[1.0, 1.2]).unwrap();

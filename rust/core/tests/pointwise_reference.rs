@@ -1,13 +1,10 @@
-//! Decibels and normalised differences against f64 references.
+//! Decibels and reflectance against f64 references.
 #![allow(clippy::unwrap_used)]
 
-mod images;
-
-use images::Random;
 use kararaster_core::bands::Run;
 use kararaster_core::decibel::{from_db, to_db};
 use kararaster_core::error::Error;
-use kararaster_core::optical::{Sample, Scaling, normalized_difference};
+use kararaster_core::optical::{Scaling, reflectance};
 
 const NAN: f64 = f64::NAN;
 
@@ -52,12 +49,6 @@ fn decibels_of_what_has_none_are_nan() {
     assert!(matches!(to_db(&[1.0_f32], &mut [], &run), Err(Error::Shape { name: "dst", .. })));
 }
 
-fn difference<S: Sample>(a: &[S], b: &[S], scaling: [Scaling; 2]) -> Vec<f32> {
-    let mut out = vec![0.0; a.len()];
-    normalized_difference(a, b, scaling, &mut out, &Run::threads(1)).unwrap();
-    out
-}
-
 /// Within one unit in the last place of the f64 value rounded to f32.
 #[track_caller]
 fn assert_ulp(got: f32, want: f64) {
@@ -71,46 +62,32 @@ fn assert_ulp(got: f32, want: f64) {
 }
 
 #[test]
-fn normalized_difference_of_integers() {
-    let mut random = Random::new(3);
-    let (a, b): (Vec<u16>, Vec<u16>) =
-        (0..20_000).map(|_| (random.below(9000) as u16, random.below(65536) as u16)).unzip();
-    let offset = Scaling { scale: 1e-4, offset: -0.1, invalid: [0.0, f64::NAN] };
-    let other = Scaling { scale: 2e-4, offset: 0.05, invalid: [f64::NAN; 2] };
-    for scaling in [[offset; 2], [offset, other]] {
-        for ((&a, &b), got) in a.iter().zip(&b).zip(difference(&a, &b, scaling)) {
-            // Reflectance in units of 1e-4, exactly.
-            let (x, y) = (f64::from(a) - 1000.0, f64::from(b));
-            let y = if scaling[1].scale == offset.scale { y - 1000.0 } else { 2.0 * y + 500.0 };
-            let missing = a == 0 || (b == 0 && scaling[1].scale == offset.scale) || x + y == 0.0;
-            assert_ulp(got, if missing { NAN } else { (x - y) / (x + y) });
+fn reflectance_of_every_digital_number() {
+    let src: Vec<u16> = (0..=u16::MAX).collect();
+    for offset in [0.0, -0.1] {
+        let scaling = Scaling { scale: 1e-4, offset, invalid: [0.0, 65535.0] };
+        let mut out = vec![0.0; src.len()];
+        reflectance(&src, scaling, &mut out, &Run::threads(1)).unwrap();
+        for (&dn, &got) in src.iter().zip(&out) {
+            let shift = if offset == 0.0 { 0.0 } else { 1000.0 };
+            let missing = dn == 0 || dn == u16::MAX;
+            assert_ulp(got, if missing { NAN } else { (f64::from(dn) - shift) / 10_000.0 });
         }
+        let mut threaded = vec![0.0; src.len()];
+        reflectance(&src, scaling, &mut threaded, &Run::threads(7)).unwrap();
+        assert!(out.iter().zip(&threaded).all(|(a, b)| a.to_bits() == b.to_bits()));
     }
-    assert_eq!(difference(&[3_u8, 0], &[1, 0], [Scaling { offset: 0.0, invalid: [f64::NAN; 2], ..offset }; 2])[0], 0.5);
-    let signed = difference(
-        &[-9999_i16, 5, 5],
-        &[4, -5, 0],
-        [Scaling { scale: 1.0, offset: 0.0, invalid: [-9999.0, f64::NAN] }; 2],
-    );
-    assert!(signed[0].is_nan() && signed[1].is_nan() && signed[2] == 1.0, "{signed:?}");
 }
 
 #[test]
-fn normalized_difference_of_floats() {
-    let plain = Scaling { scale: 1.0, offset: 0.0, invalid: [-0.1, f64::NAN] };
-    let a = [0.35_f32, f32::NAN, f32::INFINITY, 0.2, 0.0, -0.1, 0.3, 1e-30];
-    let b = [0.06_f32, 0.1, 0.1, f32::NEG_INFINITY, 0.0, 0.5, -0.3, 3e-30];
-    let got = difference(&a, &b, [plain; 2]);
-    let (x, y) = (f64::from(a[0]), f64::from(b[0]));
-    assert_ulp(got[0], (x - y) / (x + y));
-    assert!(got[1..7].iter().all(|x| x.is_nan()), "{got:?}");
-    assert_ulp(got[7], (f64::from(a[7]) - f64::from(b[7])) / (f64::from(a[7]) + f64::from(b[7])));
-    let wide = difference(&[0.35_f64], &[0.06], [plain; 2]);
-    assert_ulp(wide[0], (0.35 - 0.06) / (0.35 + 0.06));
-    let mut out = [0.0];
-    let call =
-        |b: &[f32], s: Scaling, out: &mut [f32]| normalized_difference(&a[..1], b, [s; 2], out, &Run::threads(1));
-    assert!(matches!(call(&b[..2], plain, &mut out), Err(Error::Shape { name: "b", .. })));
-    let flat = Scaling { scale: 0.0, ..plain };
-    assert!(matches!(call(&b[..1], flat, &mut out), Err(Error::Parameter { name: "scale", .. })));
+fn reflectance_of_floats_and_its_refusals() {
+    let run = Run::threads(1);
+    let scaling = Scaling { scale: 1e-4, offset: 0.0, invalid: [-9999.0, NAN] };
+    let mut out = [0.0; 4];
+    reflectance(&[f32::NAN, f32::INFINITY, -9999.0, -132.0], scaling, &mut out, &run).unwrap();
+    assert!(out[..3].iter().all(|x| x.is_nan()), "{out:?}");
+    assert_ulp(out[3], -0.0132);
+    assert!(matches!(reflectance(&[1_u8], scaling, &mut [], &run), Err(Error::Shape { name: "dst", .. })));
+    let flat = Scaling { scale: 0.0, ..scaling };
+    assert!(matches!(reflectance(&[1_i16], flat, &mut [0.0], &run), Err(Error::Parameter { name: "scale", .. })));
 }

@@ -4,7 +4,7 @@
 mod simulation;
 
 use kararaster_core::bands::Run;
-use kararaster_core::change::{Group, Method, Options, hotelling, pooled_t};
+use kararaster_core::change::{Group, Method, Options, Scale, before_after, hotelling, pooled_t};
 use kararaster_core::distributions::{ln_p_student, ln_sf_normal};
 use kararaster_core::moments::{Layout, Transform, fold};
 use simulation::{Maps, near};
@@ -58,6 +58,25 @@ fn golden_logratio_cfar() {
             }
         }
     }
+}
+
+#[test]
+fn an_index_is_tested_as_it_is() {
+    // The golden sample without exponential: the same t; the magnitude is the difference of means; negative numbers count.
+    let values: Vec<f64> = PRE.iter().chain(&POST).map(|s| s[0]).collect();
+    let groups = [Group { pre: (0..6).collect(), post: (6..10).collect() }];
+    let index = |method, bands| Options { scale: Scale::Index, ..Options::new(method, bands) };
+    let difference = POST.iter().map(|s| s[0]).sum::<f64>() / 4.0 - PRE.iter().map(|s| s[0]).sum::<f64>() / 6.0;
+    for method in [Method::TTest, Method::Hotelling] {
+        let maps = Maps::of(&index(method, 1), &[&values], &groups, 1);
+        near(f64::from(maps.p_value[0]) / 9.503255523109955e-05, 1.0, 1e-6, "p");
+        near(f64::from(maps.magnitude[0]), difference, 1e-6, "magnitude");
+        assert_eq!((maps.direction[0], maps.n_pre[0], maps.n_post[0]), (1, 6, 4));
+    }
+    let mut maps = Maps::new(1, 1);
+    let refused =
+        before_after(&index(Method::LogRatio { enl: 4.4 }, 1), &[&values], &groups, 1, maps.out(), &Run::threads(1));
+    assert!(refused.unwrap_err().to_string().starts_with("method: got the log-ratio of an index"));
 }
 
 #[test]

@@ -3,7 +3,7 @@
 
 use kararaster_core::bands::Run;
 use kararaster_core::change::{
-    ChangeOut, Combine, Group, Method, Options, add_group, before_after, evidence_fields, finish,
+    ChangeOut, Combine, Group, Method, Options, Scale, add_group, before_after, evidence_fields, finish,
 };
 use kararaster_core::moments::fold;
 
@@ -60,7 +60,7 @@ fn stepwise(options: &Options, stack: &[Vec<f32>], groups: &[Group], pixels: usi
         let state = |dates: &[usize]| {
             let mut state = vec![0.0; layout.fields() * pixels];
             for date in dates {
-                fold(&bands, &[*date], pixels, options.method.transform(), layout, &mut state, &run).unwrap();
+                fold(&bands, &[*date], pixels, options.transform(), layout, &mut state, &run).unwrap();
             }
             state
         };
@@ -88,7 +88,9 @@ fn simulate(bands: usize, pixels: usize) -> Vec<Vec<f32>> {
 fn all_options(bands: usize) -> Vec<Options> {
     let methods = [Method::Hotelling, Method::TTest, Method::LogRatio { enl: 4.4 }];
     let with = |combine| methods.map(|method| Options { combine, ..Options::new(method, bands) });
-    [with(Combine::Fisher), with(Combine::Stouffer)].concat()
+    let of_index = |method| Options { scale: Scale::Index, ..Options::new(method, bands) };
+    let indices = vec![of_index(Method::Hotelling), of_index(Method::TTest)];
+    [with(Combine::Fisher).to_vec(), with(Combine::Stouffer).to_vec(), indices].concat()
 }
 
 fn groups() -> [Group; 2] {

@@ -1,6 +1,6 @@
 //! Before/after change tests.
 
-use kararaster_core::change::{self, ChangeOut, Combine, Group, Method, Options};
+use kararaster_core::change::{self, ChangeOut, Combine, Group, Method, Options, Scale};
 use kararaster_core::moments::Sample;
 use numpy::{Element, PyReadonlyArray2, PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
@@ -16,6 +16,7 @@ use crate::moments::bands;
 #[pyo3(from_item_all)]
 pub struct TestOptions {
     method: String,
+    scale: String,
     combine: String,
     enl: f64,
     min_pre: usize,
@@ -38,8 +39,13 @@ impl TestOptions {
             "stouffer" => Combine::Stouffer,
             other => return Err(error::invalid(py, format!("combine: got {other:?}, want fisher or stouffer"))),
         };
+        let scale = match self.scale.as_str() {
+            "power" => Scale::Power,
+            "index" => Scale::Index,
+            other => return Err(error::invalid(py, format!("scale: got {other:?}, want power or index"))),
+        };
         let Self { min_pre, min_post, bands, .. } = self;
-        Ok(Options { method, combine, min_pre, min_post, bands })
+        Ok(Options { method, scale, combine, min_pre, min_post, bands })
     }
 }
 

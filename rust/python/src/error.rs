@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 pub fn to_python(py: Python<'_>, error: Error) -> PyErr {
     let class = match &error {
         Error::Shape { .. } | Error::Parameter { .. } => "InvalidInputError",
+        Error::Formula { .. } => "FormulaError",
         Error::Interrupted => return PyKeyboardInterrupt::new_err(()),
         Error::Defect(_) => "KernelError",
     };

@@ -4,12 +4,16 @@
 //! [`enter::enter`]. The NumPy borrow guards stay alive until the kernel has ended.
 
 mod arrays;
+mod breaks;
 mod calibration;
 mod change;
+mod composite;
 mod decibel;
 mod enter;
 mod error;
+mod formula;
 mod moments;
+mod morphology;
 mod optical;
 mod speckle;
 mod thresholding;
@@ -20,15 +24,23 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _kernels {
     #[pymodule_export]
+    use crate::breaks::find_breaks;
+    #[pymodule_export]
     use crate::calibration::calibrate;
     #[pymodule_export]
     use crate::change::{add_group, before_after, evidence_fields, finish};
     #[pymodule_export]
+    use crate::composite::composite;
+    #[pymodule_export]
     use crate::decibel::{from_db, to_db};
+    #[pymodule_export]
+    use crate::formula::{formula_symbols, indices};
     #[pymodule_export]
     use crate::moments::{fold, moment_fields};
     #[pymodule_export]
-    use crate::optical::normalized_difference;
+    use crate::morphology::opened_and_grown;
+    #[pymodule_export]
+    use crate::optical::reflectance;
     #[pymodule_export]
     use crate::speckle::{boxcar, enl, lee};
     #[pymodule_export]

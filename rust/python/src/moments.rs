@@ -29,8 +29,9 @@ pub fn fold(
     let transform = match transform {
         "fourth_root" => Transform::FourthRoot,
         "log" => Transform::Log,
+        "identity" => Transform::Identity,
         other => {
-            let message = format!("transform: got {other:?}, want \"fourth_root\" or \"log\"");
+            let message = format!("transform: got {other:?}, want \"fourth_root\", \"log\" or \"identity\"");
             return Err(error::invalid(py, message));
         }
     };

@@ -1,6 +1,6 @@
-//! Spectral indices.
+//! Optical bands.
 
-use kararaster_core::optical::{self, Sample, Scaling};
+use kararaster_core::optical::{self, Pixels, Sample, Scaling};
 use numpy::{Element, PyReadonlyArrayDyn};
 use pyo3::prelude::*;
 
@@ -37,36 +37,47 @@ pub enum Band<'py> {
     F64(PyReadonlyArrayDyn<'py, f64>),
 }
 
-/// `(a - b) / (a + b)` with scale, offset and nodata in the same pass; see `kararaster.ndvi`.
-#[pyfunction]
-#[pyo3(signature = (a, b, dst, *, scaling, num_threads))]
-pub fn normalized_difference(
-    py: Python<'_>,
-    a: Band<'_>,
-    b: Bound<'_, PyAny>,
-    dst: Bound<'_, PyAny>,
-    scaling: (ScalingTuple, ScalingTuple),
-    num_threads: usize,
-) -> PyResult<()> {
-    let scaling = [self::scaling(py, &scaling.0)?, self::scaling(py, &scaling.1)?];
-    match a {
-        Band::U16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
-        Band::I16(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
-        Band::U8(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
-        Band::F32(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
-        Band::F64(a) => difference(py, &a, &b.extract()?, &dst, scaling, num_threads),
+impl Band<'_> {
+    /// The pixels of an array that is C-contiguous.
+    pub fn pixels(&self, py: Python<'_>, name: &str) -> PyResult<Pixels<'_>> {
+        Ok(match self {
+            Self::U8(array) => Pixels::U8(slice(py, name, array)?),
+            Self::U16(array) => Pixels::U16(slice(py, name, array)?),
+            Self::I16(array) => Pixels::I16(slice(py, name, array)?),
+            Self::F32(array) => Pixels::F32(slice(py, name, array)?),
+            Self::F64(array) => Pixels::F64(slice(py, name, array)?),
+        })
     }
 }
 
-fn difference<S: Sample + Element>(
+/// Digital numbers to reflectance; see `kararaster.reflectance`.
+#[pyfunction]
+#[pyo3(signature = (src, dst, *, scaling, num_threads))]
+pub fn reflectance(
     py: Python<'_>,
-    a: &PyReadonlyArrayDyn<'_, S>,
-    b: &PyReadonlyArrayDyn<'_, S>,
+    src: Band<'_>,
+    dst: Bound<'_, PyAny>,
+    scaling: ScalingTuple,
+    num_threads: usize,
+) -> PyResult<()> {
+    let scaling = self::scaling(py, &scaling)?;
+    match src {
+        Band::U16(src) => decoded(py, &src, &dst, scaling, num_threads),
+        Band::I16(src) => decoded(py, &src, &dst, scaling, num_threads),
+        Band::U8(src) => decoded(py, &src, &dst, scaling, num_threads),
+        Band::F32(src) => decoded(py, &src, &dst, scaling, num_threads),
+        Band::F64(src) => decoded(py, &src, &dst, scaling, num_threads),
+    }
+}
+
+fn decoded<S: Sample + Element>(
+    py: Python<'_>,
+    src: &PyReadonlyArrayDyn<'_, S>,
     dst: &Bound<'_, PyAny>,
-    scaling: [Scaling; 2],
+    scaling: Scaling,
     num_threads: usize,
 ) -> PyResult<()> {
     let mut dst = writable("dst", dst)?;
-    let (a, b, dst) = (slice(py, "a", a)?, slice(py, "b", b)?, slice_mut(py, "dst", &mut dst)?);
-    enter(py, num_threads, |run| optical::normalized_difference(a, b, scaling, dst, run))
+    let (src, dst) = (slice(py, "src", src)?, slice_mut(py, "dst", &mut dst)?);
+    enter(py, num_threads, |run| optical::reflectance(src, scaling, dst, run))
 }

@@ -16,8 +16,24 @@ pub enum Combine {
     Stouffer,
 }
 
-/// Decibels of one unit of natural logarithm.
-pub(super) const DB: f64 = 10.0 / std::f64::consts::LN_10;
+/// What the samples are: it decides what the moments are taken of and what a magnitude is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scale {
+    /// Linear power: tested on a scale on which it is nearly normal; a magnitude is a ratio in decibels.
+    Power,
+    /// An index: tested as it is; a magnitude is a difference of means.
+    Index,
+}
+
+impl Scale {
+    /// Magnitude of one unit of effect: decibels of a natural logarithm, or the difference itself.
+    pub(super) fn unit(self) -> f64 {
+        match self {
+            Self::Power => 10.0 / std::f64::consts::LN_10,
+            Self::Index => 1.0,
+        }
+    }
+}
 
 /// Evidence of one unit (all bands, or one of them) at one pixel, joined over orbits.
 #[derive(Clone, Copy)]
@@ -61,7 +77,7 @@ pub(super) fn finish_bands(options: &Options, evidence: &[Field], count: usize, 
         verdict.n_orbits[i] = unit[ORBITS][i];
         for b in 0..options.bands {
             // 0/0 without a tested orbit: NaN, as it should be.
-            verdict.magnitude[b][i] = DB * band(b)[SHARED][i] / band(b)[WEIGHT][i];
+            verdict.magnitude[b][i] = options.scale.unit() * band(b)[SHARED][i] / band(b)[WEIGHT][i];
         }
     }
 }

@@ -16,18 +16,18 @@ pub(super) const N_PRE: usize = 3;
 pub(super) const N_POST: usize = 4;
 /// Number of fields above, which come first in the evidence.
 pub(super) const SHARED: usize = 5;
-/// One field behind them if bands are tested on their own: the weighted sum of the effect in units of ln power.
+/// One field behind them if bands are tested on their own: the weighted sum of the effect: change of ln power, or of the index.
 pub(super) const EFFECT: usize = 1;
 
 /// The test of one orbit in a block of pixels.
 pub(super) struct Outcome {
     /// Logarithm of p; NaN where the orbit could not be tested.
     pub ln_p: Field,
-    /// -1, 0 or 1: darker or brighter after.
+    /// -1, 0 or 1: lower or higher after.
     pub sign: Field,
     /// Weight of the orbit in Stouffer's sum.
     pub weight: Field,
-    /// Change of ln power, if bands are tested on their own.
+    /// Change of ln power, or of the index, if bands are tested on their own.
     pub effect: Field,
 }
 

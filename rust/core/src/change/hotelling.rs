@@ -1,10 +1,10 @@
-//! Hotelling's T squared of one orbit, all bands together, on the fourth root of power.
+//! Hotelling's T squared of one orbit, all bands together, on the fourth root of power or on indices as they are.
 //!
 //! Hotelling (1931), doi 10.1214/aoms/1177732979; fourth root after Hawkins & Wixley (1986). The p-values are exact for
 //! normal data: `F = (n1 + n2 - q - 1) / (q (n1 + n2 - 2)) T2 ~ F(q, n1 + n2 - q - 1)`.
 
 use super::Options;
-use super::combine::{Combine, DB};
+use super::combine::{Combine, Scale};
 use super::evidence::{N_POST, N_PRE, ORBITS, Outcome, SHARED, sign};
 use super::out::Verdict;
 use crate::dispatch;
@@ -102,13 +102,21 @@ fn test_one(options: &Options, pre: &[Field], post: &[Field], count: usize, outc
     }
 }
 
-/// Add the ratio of mean powers of one tested orbit to the votes and magnitudes.
-pub(super) fn add_magnitude(pre: &[Field], post: &[Field], count: usize, outcome: &Outcome, own: &mut [Field]) {
+/// Add the ratio of mean powers, or the difference of means, of one tested orbit to the votes and magnitudes.
+pub(super) fn add_magnitude(
+    scale: Scale,
+    pre: &[Field],
+    post: &[Field],
+    count: usize,
+    outcome: &Outcome,
+    own: &mut [Field],
+) {
     let (votes, magnitudes) = own.split_at_mut(OWN);
     for (b, magnitude) in magnitudes.iter_mut().enumerate() {
         // The power sum of band b follows its mean and m2.
         let power = 3 * b + 3;
-        add_band([&pre[0], &pre[power]], [&post[0], &post[power]], count, &outcome.ln_p, &mut votes[VOTES], magnitude);
+        let (before, after) = ([&pre[0], &pre[power]], [&post[0], &post[power]]);
+        add_band(scale, before, after, count, &outcome.ln_p, &mut votes[VOTES], magnitude);
     }
     for i in 0..count.min(BLOCK) {
         if !outcome.ln_p[i].is_nan() {
@@ -125,6 +133,7 @@ fn pair_weight(n1: f64, n2: f64) -> f64 {
 
 #[inline(always)]
 fn add_band_body(
+    scale: Scale,
     [n1, power1]: [&Field; 2],
     [n2, power2]: [&Field; 2],
     count: usize,
@@ -135,12 +144,13 @@ fn add_band_body(
     for i in 0..count.min(BLOCK) {
         let tested = !ln_p[i].is_nan();
         let (before, after) = (power1[i] / n1[i], power2[i] / n2[i]);
-        let change = pair_weight(n1[i], n2[i]) * ln(after / before);
+        let effect = if scale == Scale::Power { ln(after / before) } else { after - before };
+        let change = pair_weight(n1[i], n2[i]) * effect;
         votes[i] += if tested { sign(after - before) } else { 0.0 };
         magnitude[i] += if tested { change } else { 0.0 };
     }
 }
-dispatch!(fn add_band = add_band_body(before: [&Field; 2], after: [&Field; 2], count: usize, ln_p: &Field, votes: &mut Field, magnitude: &mut Field));
+dispatch!(fn add_band = add_band_body(scale: Scale, before: [&Field; 2], after: [&Field; 2], count: usize, ln_p: &Field, votes: &mut Field, magnitude: &mut Field));
 
 /// Judge the evidence of a block.
 pub(super) fn finish(options: &Options, evidence: &[Field], count: usize, verdict: &mut Verdict) {
@@ -159,7 +169,7 @@ pub(super) fn finish(options: &Options, evidence: &[Field], count: usize, verdic
     for (b, magnitude) in own[OWN..].iter().enumerate() {
         for i in 0..count {
             // 0/0 without a tested orbit: NaN, as it should be.
-            verdict.magnitude[b][i] = DB * magnitude[i] / own[MAGNITUDE_WEIGHT][i];
+            verdict.magnitude[b][i] = options.scale.unit() * magnitude[i] / own[MAGNITUDE_WEIGHT][i];
         }
     }
     if options.combine == Combine::Fisher {

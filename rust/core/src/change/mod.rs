@@ -1,4 +1,4 @@
-//! Before/after change tests on radar power, one relative orbit ("group") after the other.
+//! Before/after change tests on radar power or an index, one relative orbit ("group") after the other.
 //!
 //! Three steps that may run far apart: [`crate::moments::fold`] makes the state of the dates before and of those after,
 //! [`add_group`] tests the two states of one orbit and adds the outcome to the evidence, [`finish`] turns the evidence of
@@ -11,7 +11,7 @@ mod logratio;
 mod out;
 mod ttest;
 
-pub use combine::Combine;
+pub use combine::{Combine, Scale};
 pub use hotelling::{Hotelling, hotelling};
 pub use out::ChangeOut;
 pub use ttest::{TTest, pooled_t};
@@ -28,9 +28,9 @@ use out::{Sink, Verdict};
 /// Which test is done in each relative orbit.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub enum Method {
-    /// Hotelling's T squared of both bands on the fourth root of power: finds changes of any sign.
+    /// Hotelling's T squared of both bands, of power on its fourth root: finds changes of any sign.
     Hotelling,
-    /// Pooled Student t per band on the logarithm of power, then the more significant band (Sidak).
+    /// Pooled Student t per band, of power on its logarithm, then the more significant band (Sidak).
     TTest,
     /// Ratio of mean powers per band against the F distribution of speckle, then the more significant band (Sidak).
     LogRatio {
@@ -44,14 +44,6 @@ impl Method {
     pub fn layout(self, bands: usize) -> Layout {
         Layout { bands, joint: self == Self::Hotelling }
     }
-
-    /// What the moments are taken of. (The log-ratio only reads the power sums, whatever the transform.)
-    pub fn transform(self) -> Transform {
-        match self {
-            Self::Hotelling | Self::LogRatio { .. } => Transform::FourthRoot,
-            Self::TTest => Transform::Log,
-        }
-    }
 }
 
 /// What is tested and how.
@@ -59,6 +51,8 @@ impl Method {
 pub struct Options {
     /// The test of one orbit.
     pub method: Method,
+    /// What the samples are.
+    pub scale: Scale,
     /// How the orbits are joined.
     pub combine: Combine,
     /// Fewest valid dates before; an orbit with fewer is left out at that pixel.
@@ -70,12 +64,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults of `method`: Stouffer for the t-test, Fisher for the others; at least 3 dates before and 2 after, 1 and
+    /// The defaults of `method` on radar power: Stouffer for the t-test, Fisher for the others; at least 3 dates before and 2 after, 1 and
     /// 1 for the log-ratio.
     pub fn new(method: Method, bands: usize) -> Self {
         let (min_pre, min_post) = if matches!(method, Method::LogRatio { .. }) { (1, 1) } else { (3, 2) };
         let combine = if method == Method::TTest { Combine::Stouffer } else { Combine::Fisher };
-        Self { method, combine, min_pre, min_post, bands }
+        Self { method, scale: Scale::Power, combine, min_pre, min_post, bands }
     }
 
     /// Refuse what no test can work with.
@@ -90,6 +84,9 @@ impl Options {
             Method::LogRatio { enl } if !(enl.is_finite() && enl > 0.0) => {
                 Err(Error::parameter("enl", enl, "a finite number of looks above 0"))
             }
+            Method::LogRatio { .. } if self.scale == Scale::Index => {
+                Err(Error::parameter("method", "the log-ratio of an index", "a test of differences"))
+            }
             _ => Ok(()),
         }
     }
@@ -97,6 +94,15 @@ impl Options {
     /// The state that the test reads.
     pub fn layout(&self) -> Layout {
         self.method.layout(self.bands)
+    }
+
+    /// What the moments are taken of. (The log-ratio only reads the power sums, whatever the transform.)
+    pub fn transform(&self) -> Transform {
+        match (self.scale, self.method) {
+            (Scale::Index, _) => Transform::Identity,
+            (Scale::Power, Method::TTest) => Transform::Log,
+            (Scale::Power, Method::Hotelling | Method::LogRatio { .. }) => Transform::FourthRoot,
+        }
     }
 
     /// Whether an orbit with these counts may be tested.
@@ -187,7 +193,7 @@ pub fn before_after<T: Sample>(
     run: &Run<'_>,
 ) -> Result<()> {
     options.check()?;
-    let stack = Stack::new(bands, pixels, options.method.transform(), options.layout())?;
+    let stack = Stack::new(bands, pixels, options.transform(), options.layout())?;
     for group in groups {
         stack.check_dates(&group.pre)?;
         stack.check_dates(&group.post)?;
@@ -247,7 +253,7 @@ impl Scratch {
         if options.method == Method::Hotelling {
             hotelling::test(options, pre, post, count, outcome);
             evidence::add(options.combine, outcome, &pre[0], &post[0], count, evidence);
-            hotelling::add_magnitude(pre, post, count, outcome, &mut evidence[evidence::SHARED..]);
+            hotelling::add_magnitude(options.scale, pre, post, count, outcome, &mut evidence[evidence::SHARED..]);
             return;
         }
         let size = evidence::SHARED + evidence::EFFECT;

@@ -19,9 +19,9 @@ pub struct ChangeOut<'a> {
     pub p_value: &'a mut [f32],
     /// `-log10 p`, finite however small p is.
     pub neg_log10_p: &'a mut [f32],
-    /// Mean power after against before in decibels; `bands * pixels`, band after band.
+    /// Mean power after against before in decibels, or mean index after minus before; `bands * pixels`, band after band.
     pub magnitude: &'a mut [f32],
-    /// -1 darker, 1 brighter, 0 mixed or untested.
+    /// -1 lower, 1 higher, 0 mixed or untested.
     pub direction: &'a mut [i8],
     /// Valid dates before.
     pub n_pre: &'a mut [u16],

@@ -31,7 +31,7 @@ pub fn pooled_t([n1, mean1, m2_1]: [f64; 3], [n2, mean2, m2_2]: [f64; 3]) -> TTe
     TTest { t, df }
 }
 
-/// Test one band of one orbit; a state is `[n, mean, m2, power_sum]` of ln power.
+/// Test one band of one orbit; a state is `[n, mean, m2, power_sum]` of ln power, or of the index.
 pub(super) fn test(options: &Options, pre: &[Field], post: &[Field], count: usize, outcome: &mut Outcome) {
     let mut f = FisherF::new(1.0, 1.0);
     for i in 0..count.min(BLOCK) {

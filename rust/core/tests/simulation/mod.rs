@@ -20,6 +20,11 @@ impl Noise {
         ((self.0 >> 11) as f64 + 0.5) / 9_007_199_254_740_992.0
     }
 
+    /// Nearly standard normal: the sum of twelve uniform numbers.
+    pub fn normal(&mut self) -> f64 {
+        (0..12).map(|_| self.uniform()).sum::<f64>() - 6.0
+    }
+
     /// Speckle of four looks.
     pub fn speckle(&mut self) -> f32 {
         (-(0..4).map(|_| self.uniform().ln()).sum::<f64>() / 4.0) as f32
