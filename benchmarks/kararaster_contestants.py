@@ -72,7 +72,6 @@ def indices(rasters: Rasters, params: Params, threads: int) -> Array:
         [*out],
         symbols=used,
         formulas=[*params.values()],
-        constants={},
         scaling=[(SCALE, OFFSET, (float(NODATA),))] * len(used),
         valid=None,
         num_threads=threads,

@@ -442,6 +442,8 @@ def test_sentinel2_shows_the_changes_after_the_event(tmp_path):
         ({"bands": ("pan",)}, "bands"),
         ({"bands": ("scl",), "level": "L1C"}, "bands"),
         ({"time": "soon"}, "time"),
+        ({"time": "NaT"}, "time"),
+        ({"relative_orbit": 0}, "relative_orbit"),
         ({"crs": 4326}, "crs"),
         ({"seed": -1}, "seed"),
     ],

@@ -324,6 +324,11 @@ def test_offset_comes_from_the_metadata_and_not_from_the_date(copy: Path) -> Non
         warnings.simplefilter("ignore", OffsetWarning)
         ds = kr.open_sentinel2(copy)
     assert (ds.red.attrs["scale_factor"], ds.red.attrs["add_offset"]) == (5e-5, -0.0125)
+    toa = r'\g<0><RADIO_ADD_OFFSET band_id="3">-7</RADIO_ADD_OFFSET>'  # of the level 1C it was made from
+    edit(metadata, r"<BOA_ADD_OFFSET_VALUES_LIST>.*</BOA_ADD_OFFSET_VALUES_LIST>", toa)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OffsetWarning)
+        assert kr.open_sentinel2(copy).red.attrs["add_offset"] == -0.0125
     assert ds.boa_add_offset.values.tolist() == [-250]
     edit(metadata, r"(<BOA_ADD_OFFSET band_id=\"3\">)-250", r"\g<1>-300")  # band 3 is B04
     with pytest.raises(UnsupportedProductError, match=r"different offsets.*'B04': -300"):

@@ -223,9 +223,10 @@ def test_items_with_different_offsets_get_one_encoding(tmp_path):
     np.testing.assert_allclose(reflectance, np.broadcast_to(RED * 1e-4, reflectance.shape), rtol=0, atol=1e-7)
 
 
-def test_tiles_of_a_datatake_are_one_date_and_the_later_baseline_wins(tmp_path):
+@pytest.mark.parametrize("key", ["s2:datatake_id", "eopf:datatake_id"])
+def test_tiles_of_a_datatake_are_one_date_and_the_later_baseline_wins(tmp_path, key):
     """Both cross midnight: grouping by day would part them."""
-    take = {"s2:datatake_id": "GS2A_20230905T235950_042547_N05.09"}
+    take = {key: "GS2A_20230905T235950_042547_N05.09"}
     west, east = RED.copy(), (RED + 7).astype(np.uint16)
     west[:, 40:], east[:, :20] = 0, 0
     old = optical(tmp_path, "w0", west + np.uint16(3), time="2023-09-05T23:59:59Z", **take,

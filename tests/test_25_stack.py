@@ -12,7 +12,13 @@ from rasterio.transform import from_origin
 
 import kararaster as kr
 from kararaster.blocks import lazy_of
-from kararaster.errors import GeometryError, InvalidInputError, ProductError, ProductNotFoundError
+from kararaster.errors import (
+    GeometryError,
+    InvalidInputError,
+    ProductError,
+    ProductNotFoundError,
+    UnsupportedProductError,
+)
 
 LEFT, TOP = 640_000.0, 4_410_000.0
 
@@ -295,6 +301,9 @@ def test_damaged_or_odd_stores_are_named(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ProductError, match=r"stack\.nc"):
         kr.open_stack(path)
+    save(stored(["2023-01-01"]), tmp_path / "old.nc").write_bytes(b"CDF\x01" + bytes(60))
+    with pytest.raises(UnsupportedProductError, match=r"old\.nc: is NetCDF 3, want NetCDF 4; convert it"):
+        kr.open_stack(tmp_path / "old.nc")
     with pytest.raises(InvalidInputError, match=r"want .*time"):
         kr.open_stack(save(stored(["2023-01-01"]).isel(time=0, drop=True), tmp_path / "flat.nc"))
     undated = stored(["2023-01-01"]).drop_vars("time")

@@ -200,7 +200,7 @@ def test_result_carries_geometry_and_provenance(ds: xr.Dataset) -> None:
     for name in ("geolocation_incidence_angle", "orbit_position", "grsr_coefficients", "line", "relative_orbit"):
         xr.testing.assert_identical(out[name].variable, ds[name].variable)
     assert out.attrs["thermal_noise_removed"] == 1
-    assert out.attrs["history"].splitlines()[-1] == "kararaster.calibrate: quantity=gamma0, noise=True, negative=keep"
+    assert out.attrs["history"].splitlines()[-1] == "calibrate(quantity='gamma0', noise=True, negative='keep')"
     assert ds.attrs["thermal_noise_removed"] == 0
 
 

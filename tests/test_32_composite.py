@@ -28,7 +28,7 @@ METHODS: list[dict[str, Any]] = [
     {"method": "median"},
     {"method": "percentile", "q": 0},
     {"method": "percentile", "q": 33.3},
-    {"method": "percentile", "q": 100},
+    {"method": "percentile", "q": np.int64(100)},
     {"method": "mean"},
     {"method": "max_ndvi"},
     {"method": "geomedian"},
@@ -291,12 +291,19 @@ DECIBEL = stack({"units": "dB"}, vv=np.full((3, 2, 2), -12.0))
         (DECIBEL, {}, errors.UnitsError, "from_db"),
         (FLOATS.assign(red=FLOATS.red.isel(y=0)), {}, errors.InvalidInputError, "red: got dimensions"),
         (FLOATS.assign(red=FLOATS.red.assign_attrs(SCALED)), {"method": "geomedian"}, errors.UnitsError, "decode"),
-        (xr.Dataset(coords={"time": dates(2)}), {}, errors.MissingVariableError, "no radar band"),
+        (xr.Dataset(coords={"time": dates(2)}), {}, errors.MissingVariableError, "no band.*red.*vv"),
     ],
 )
 def test_bad_input_is_named(ds: xr.Dataset, how: dict[str, Any], error: type[Exception], says: str) -> None:
     with pytest.raises(error, match=says):
         ds.kara.composite(**how)
+
+
+def test_the_order_of_variables_does_not_matter() -> None:
+    ds = stack(SCALED, **numbers(6, (9, 8, 8)))
+    result, turned = (one.kara.composite("geomedian") for one in (ds, ds[list(ds)[::-1]]))
+    assert list(turned.band.values) == list(BANDS)
+    xr.testing.assert_identical(result, turned)
 
 
 def test_dates_of_different_offsets_are_refused() -> None:

@@ -234,3 +234,16 @@ def test_the_table_says_what_each_index_needs() -> None:
     known = set(catalog.BANDS.values())
     assert known == {*OPTICAL_BANDS, *POLARIZATIONS}
     assert all(set(bands) <= known for bands in table["bands"])
+
+
+def test_integers_of_unknown_scale_are_refused_where_the_scale_counts() -> None:
+    numbers = {name: ("x", np.array([1200, 3400], np.uint16)) for name in ("red", "nir", "blue", "swir16", "swir22", "green")}
+    ds = xr.Dataset(numbers)
+    ratios = kr.index(ds, "NDVI", "BUI", "MNDWI", "UI", "BRBA", "VIBI", formula={"sum": "N + R"})
+    assert ratios["sum"].values.tolist() == [2400.0, 6800.0]
+    for name in ("EVI", "SAVI", "NBI", "PISI", "AWEIsh", "IBI"):
+        with pytest.raises(errors.UnitsError, match=f"{name} of digital numbers"):
+            kr.index(ds, "NDVI", name)
+    for band in ds.data_vars.values():
+        band.attrs["scale_factor"] = 1e-4
+    assert kr.index(ds, "NBI")["nbi"].values == pytest.approx([0.12, 0.34])

@@ -194,6 +194,7 @@ def test_orbits_of_an_optical_stack_are_told_apart_where_it_names_them() -> None
     ds = indices((5, 5)).assign_coords(relative_orbit=("time", [21, 121] * 8))
     assert (kr.change(ds, **THREE_YEARS).n_orbits == 2).all()
     assert (kr.change(ds, **THREE_YEARS, by=None).n_orbits == 1).all()
+    assert (kr.change(ds.assign_coords(relative_orbit=21), **THREE_YEARS).n_orbits == 1).all()
 
 
 CUTS = st.tuples(st.integers(3, 40), st.integers(5, 12), st.integers(5, 14))
@@ -370,6 +371,21 @@ def test_an_index_is_computed_by_name() -> None:
         kr.change(ds, **THREE_YEARS, bands="NBR")
 
 
+def test_radar_and_indices_of_one_dataset_are_told_apart() -> None:
+    optical = indices((4, 5), drop=0.3)
+    power = np.random.default_rng(1).gamma(4.4, 0.1, optical.ndvi.shape)
+    orbit = ("time", np.full(optical.sizes["time"], 123))
+    both = optical.assign(vv=optical.ndvi.copy(data=power), nir=optical.ndvi).assign_coords(relative_orbit=orbit)
+    assert list(kr.change(both, **THREE_YEARS).band.values) == ["vv"]
+    got = kr.change(both, **THREE_YEARS, bands=("ndvi", "ndbi"))
+    np.testing.assert_array_equal(got.p_value, kr.change(optical, **THREE_YEARS).p_value)
+    for other in ("ndvi", "nir"):
+        with pytest.raises(errors.InvalidInputError, match=f"{other} is no radar power"):
+            kr.change(both, **THREE_YEARS, bands=("vv", other))
+    with pytest.raises(errors.InvalidInputError, match="indices, which go by name"):
+        kr.change(both)
+
+
 def test_the_methods_are_listed() -> None:
     assert set(METHODS) == {"hotelling", "ttest", "logratio", "ccdc"}
 
@@ -390,9 +406,11 @@ def test_the_methods_are_listed() -> None:
         (lambda: kr.change(indices((2, 2)), bands=("ndvi", "ndvi")), errors.InvalidInputError, "once"),
         (lambda: kr.change(indices((2, 2)), **THREE_YEARS, baseline=indices((2, 2))), errors.InvalidInputError, "baseline"),
         (lambda: kr.change(indices((2, 2)), event=EVENT, pre="100D"), errors.InvalidInputError, "season=False"),
-        (lambda: kr.change(indices((2, 2)), event="2020-09-19"), errors.NoDatesError, "0 before"),
+        (lambda: kr.change(indices((2, 2)), event="2020-09-19"), errors.NoDatesError, "0 before.*season=False"),
         (lambda: kr.change(indices((2, 2)).assign(ndvi=lambda d: d.ndvi.assign_attrs(units="dB")), **THREE_YEARS),
          errors.UnitsError, "index"),
+        (lambda: kr.change(indices((2, 2)), event=EVENT, season="no"), errors.InvalidInputError, "^season: got 'no'"),
+        (lambda: kr.change(indices((2, 2)).isel(time=[0, 1, 1, 2])), errors.InvalidInputError, "twice"),
         (lambda: kr.change(kr.simulate.stack(shape=(8, 8))), errors.InvalidInputError, "radar"),
         (lambda: kr.change(kr.simulate.stack(shape=(8, 8)), event=EVENT, method="ccdc"), errors.InvalidInputError, "radar"),
     ],

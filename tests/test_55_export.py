@@ -12,7 +12,7 @@ import xarray as xr
 from affine import Affine
 
 import kararaster as kr
-from kararaster.errors import InvalidInputError, InvalidTypeError, ProductError
+from kararaster.errors import InvalidInputError, InvalidTypeError, ProductError, UnitsError
 from kararaster.grids import grid_coords
 from kararaster.quicklook import BRIGHTER, DARKER, UNDECIDED, change_map
 
@@ -247,8 +247,11 @@ def test_digital_numbers_come_back_with_their_scale(tmp_path, write):
     assert "quantity" not in back["scl"].attrs
     expected = [[[np.nan, -0.0999, -0.0001], [0, 0.02, np.nan]]]
     np.testing.assert_array_equal(kr.reflectance(back)["coastal"].values, np.float32(expected))
+    assert back["boa_add_offset"].values.tolist() == [-1000]
+    older = back.assign_coords(time=back["time"] - np.timedelta64(1000, "D"), boa_add_offset=("time", [0]))
+    with pytest.raises(UnitsError, match=r"the dates need \[-1000, 0\]"):
+        kr.reflectance(xr.concat([older, back], "time"))
     if write is kr.to_zarr:
-        assert back["boa_add_offset"].values.tolist() == [-1000]
         plain = xr.open_zarr(tmp_path / "out")["coastal"].values
         np.testing.assert_allclose(plain[0, :, :2], np.array(expected)[0, :, :2], rtol=0, atol=3e-8)
 

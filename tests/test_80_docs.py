@@ -51,7 +51,9 @@ def test_the_accessor_says_what_it_can_do() -> None:
 
     shown = repr(kararaster.kara(xr.Dataset()))
     assert shown.splitlines()[0] == "KaraDataset"
-    assert re.search(r"^  \.change +Test every pixel for a change at an event$", shown, re.M)
+    assert re.search(
+        r"^  \.change +Test every pixel for a change at an event, or find its breaks without one$", shown, re.M
+    )
 
 
 @pytest.mark.parametrize(("page", "leaves"), [("README.md", "maps/changed.tif"), ("docs/optical.md", "indices.png")])

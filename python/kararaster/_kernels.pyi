@@ -90,7 +90,6 @@ def indices(
     *,
     symbols: Sequence[str],
     formulas: Sequence[str],
-    constants: Mapping[str, float],
     scaling: Sequence[_Scaling],
     valid: tuple[float, float] | None,
     num_threads: int,

@@ -143,7 +143,7 @@ class KaraDataset(_Verbs):
         baseline: xr.Dataset | None = None,
         **params: Any,
     ) -> xr.Dataset:
-        """Test every pixel for a change at an event; see `kararaster.change`."""
+        """Test every pixel for a change at an event, or find its breaks without one; see `kararaster.change`."""
         return kr.change(
             self._obj,
             event=event,

@@ -134,9 +134,7 @@ def calibrate(
     out = ds.drop_dims("polarization").assign(images)
     if subtract:
         out.attrs["thermal_noise_removed"] = 1
-    return conventions.add_history(
-        out, f"kararaster.calibrate: quantity={quantity}, noise={noise}, negative={negative}"
-    )
+    return conventions.add_history(out, f"calibrate(quantity={quantity!r}, noise={noise}, negative={negative!r})")
 
 
 def _calibrated(band: xr.DataArray, calibrator: Calibrator, quantity: str) -> xr.DataArray:

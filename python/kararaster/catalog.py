@@ -57,7 +57,7 @@ class Definition:
         found: dict[str, Any] = {
             "long_name": self.long_name,
             "units": "1",
-            "formula": _SYMBOL.sub(lambda symbol: BANDS.get(symbol[0], symbol[0]), self.formula),
+            "formula": SYMBOL.sub(lambda symbol: BANDS.get(symbol[0], symbol[0]), self.formula),
         }
         if self.reference:
             found["references"] = self.reference
@@ -71,7 +71,8 @@ class Definition:
         return f"index(formula={self.formula!r})" if self.written else f"index({self.name!r}){note}"
 
 
-_SYMBOL = re.compile(r"\b[A-Za-z_]\w*")
+SYMBOL = re.compile(r"\b[A-Za-z_]\w*")
+"""A name in a formula: a band, a constant or a function."""
 _ND = (-1.0, 1.0)
 _NDVI = "(N - R) / (N + R)"
 _NDBI = "(S1 - N) / (S1 + N)"

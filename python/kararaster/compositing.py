@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 import numpy as np
@@ -107,7 +108,7 @@ def _percentile(method: str, q: float | None) -> float:
         if q is not None:
             raise InvalidInputError(f"q: got {q!r}, but {method!r} takes none; want method='percentile'")
         return 50.0
-    if not isinstance(q, int | float) or isinstance(q, bool) or not 0 <= q <= 100:
+    if not isinstance(q, Real) or isinstance(q, bool) or not 0 <= q <= 100:
         raise InvalidInputError(f"q: got {q!r}, want a percentile from 0 to 100")
     return float(q)
 
@@ -117,8 +118,19 @@ def _band_names(ds: xr.Dataset, bands: str | Iterable[str] | None) -> list[str]:
         str(name) for name, band in ds.data_vars.items() if optical.is_optical(band) and "time" in band.dims
     ]
     if bands is None and optical_bands:
-        return optical_bands
+        return sorted(optical_bands, key=_place)
+    if bands is None and not any(name in ds for name in conventions.POLARIZATIONS):
+        raise MissingVariableError(
+            f"no band: the Dataset has {sorted(map(str, ds.data_vars))}, want optical bands with dates (red, nir ...) or radar "
+            f"bands ({', '.join(conventions.POLARIZATIONS)}); anything else by name: bands=('ndvi',)"
+        )
     return conventions.radar_bands(ds, bands)
+
+
+def _place(name: str) -> tuple[int, str]:
+    """By wavelength, then by name: stores hand out their variables in any order, and sums over bands depend on it."""
+    known = name in optical.OPTICAL_BANDS
+    return optical.OPTICAL_BANDS.index(name) if known else len(optical.OPTICAL_BANDS), name
 
 
 def _stacks(ds: xr.Dataset, names: list[str], method: str) -> list[xr.DataArray]:

@@ -18,8 +18,8 @@ _LARGEST_XML = 256 * 2**20
 _PASSED_OVER = frozenset({"preview", "support"})
 """Folders of a product that hold neither metadata nor pixels."""
 
-_IN_THE_ROOT = re.compile(r"manifest\.safe|MTD_MSI\w+\.xml|S2\w+_MTD_SAF\w+\.xml", re.IGNORECASE)
-"""Names of files that stand for the folder they lie in."""
+SENTINEL2_METADATA = re.compile(r"MTD_MSI\w+\.xml|S2\w+_MTD_SAF\w+\.xml", re.IGNORECASE)
+"""Names of the product metadata of Sentinel-2, which stand for the folder they lie in, as `manifest.safe` does."""
 
 
 class Container(ABC):
@@ -144,7 +144,7 @@ def open_container(path: str | os.PathLike[str]) -> Container:
     Raises `ProductNotFoundError` where there is nothing, `ProductError` for any other kind of file.
     """
     location = Path(path).expanduser().absolute()
-    if _IN_THE_ROOT.fullmatch(location.name):
+    if location.name.lower() == "manifest.safe" or SENTINEL2_METADATA.fullmatch(location.name):
         location = location.parent
     if location.is_dir():
         return Folder(location)

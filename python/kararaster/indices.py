@@ -72,7 +72,8 @@ def index(
     GeometryError
         The bands differ in shape.
     UnitsError
-        One band is decoded and another is not (one has scale attributes, or is an integer).
+        One band is decoded and another is not (one has scale attributes, or is an integer). Integers without a scale, and an
+        index by name that is not the same for digital numbers (EVI, SAVI, NBI ...).
 
     Examples
     --------
@@ -89,6 +90,7 @@ def index(
     valid = _valid(valid_reflectance)
     bands = _bands(ds, definitions, valid)
     _require_alike(list(bands.values()))
+    _require_scale(next(iter(bands.values())), definitions[: len(names)])
     program = _Program(tuple(bands), formulas, tuple(map(scaling_of, bands.values())), valid)
     arrays = [readable(band).data for band in bands.values()]
     results = blocks.elementwise_several(program, *arrays, dtypes=[np.float32] * len(formulas))
@@ -356,6 +358,29 @@ def _require_alike(bands: list[xr.DataArray]) -> None:
             raise UnitsError(f"index: {first.name} is {first.dtype}, {band.name} is {band.dtype}; decode all or none")
 
 
+def _require_scale(band: xr.DataArray, named: list[Definition]) -> None:
+    """Refuse integers of unknown scale where the index of them is not that of reflectance; own formulas are taken as meant."""
+    if scaled(band) or band.dtype.kind == "f":
+        return
+    wanting = [definition.name for definition in named if _depends_on_scale(definition.formula)]
+    if wanting:
+        raise UnitsError(
+            f"index: {', '.join(wanting)} of digital numbers is not that of reflectance, and {band.name} is {band.dtype} without "
+            "scale_factor; set attrs['scale_factor'] (0.0001 for Sentinel-2) and attrs['add_offset'] of each band"
+        )
+
+
+def _depends_on_scale(formula: str) -> bool:
+    """Whether it is another number for bands ten thousand times as large; tried on one pixel with a level for each band."""
+    symbols = tuple(_kernels.formula_symbols(formula))
+    levels = [np.array([0.05 + 0.37 / (i + 2)]) for i in range(len(symbols))]
+    small, large = (
+        _Program(symbols, (formula,), ((scale, 0.0, ()),) * len(symbols), None)(*levels, window=(slice(0, 1),))[0]
+        for scale in (1.0, 1e4)
+    )
+    return not np.allclose(small, large, rtol=1e-5, atol=0, equal_nan=True)
+
+
 def _described(array: xr.DataArray, definition: Definition) -> xr.DataArray:
     array.attrs = conventions.attributes(definition.variable, **definition.attributes())
     return conventions.add_history(array, definition.history())
@@ -373,7 +398,7 @@ class _Program:
     def __call__(self, *bands: npt.NDArray[Any], window: Window) -> list[npt.NDArray[np.float32]]:
         out = [np.empty(bands[0].shape if bands else 0, np.float32) for _ in self.formulas]
         _kernels.indices(
-            bands, out, symbols=self.symbols, formulas=self.formulas, constants={}, scaling=self.scaling,
+            bands, out, symbols=self.symbols, formulas=self.formulas, scaling=self.scaling,
             valid=self.valid, num_threads=threads.resolve(),
         )  # fmt: skip
         return out

@@ -76,7 +76,11 @@ def reflectance(obj: Obj) -> Obj:
 
 def is_optical(band: xr.DataArray) -> bool:
     """Whether `band` holds reflectance or digital numbers of it, by its name or its attribute `quantity`."""
-    return band.name in OPTICAL_BANDS or str(band.attrs.get("quantity", "")).endswith("_reflectance")
+    return band.name in OPTICAL_BANDS or _states_reflectance(band)
+
+
+def _states_reflectance(band: xr.DataArray) -> bool:
+    return str(band.attrs.get("quantity", "")).endswith("_reflectance")
 
 
 def _reflectance(band: xr.DataArray) -> xr.DataArray:
@@ -147,6 +151,20 @@ def readable(band: xr.DataArray) -> xr.DataArray:
 def scaled(band: xr.DataArray) -> bool:
     """Whether `band` holds digital numbers that its attributes turn into reflectance."""
     return "scale_factor" in band.attrs or "add_offset" in band.attrs
+
+
+def with_pending_offset(ds: xr.Dataset) -> xr.Dataset:
+    """`ds` with the coordinate `boa_add_offset` where it lacks it and the attributes of its reflectance bands state one offset.
+
+    Files of single bands cannot keep coordinates, and without this one a join with another offset would pass unseen.
+    """
+    if {"boa_add_offset", "boa_offset_applied"} & set(ds.coords):
+        return ds
+    bands = [band for band in ds.data_vars.values() if scaled(band) and _states_reflectance(band)]
+    pending = {round(offset / scale) for scale, offset, _ in map(scaling_of, bands)}
+    if len(pending) != 1:
+        return ds
+    return ds.assign_coords(boa_add_offset=("time", np.full(ds.sizes["time"], pending.pop())))
 
 
 def _require_one_offset(band: xr.DataArray, offset: float) -> None:

@@ -127,7 +127,7 @@ def by_orbit(ds: xr.Dataset, by: Hashable | None) -> list[OrbitDates]:
                 "viewing geometries. Use by='relative_orbit', or select one orbit: ds.sel(time=ds.relative_orbit == "
                 f"{known[0]})"
             )
-        _refuse_duplicates(ds["time"].values, None)
+        require_each_once(ds["time"].values, None)
         return [OrbitDates(None, np.arange(count))]
     if by not in ds.coords or ds[by].dims != ("time",):
         raise GeometryError(
@@ -141,11 +141,12 @@ def by_orbit(ds: xr.Dataset, by: Hashable | None) -> list[OrbitDates]:
         values = values.astype(np.int64)
     groups = [OrbitDates(orbit, np.flatnonzero(values == orbit)) for orbit in np.unique(values).tolist()]
     for group in groups:
-        _refuse_duplicates(ds["time"].values[group.dates], group.orbit)
+        require_each_once(ds["time"].values[group.dates], group.orbit)
     return groups
 
 
-def _refuse_duplicates(times: Dates, orbit: Orbit) -> None:
+def require_each_once(times: Dates, orbit: Orbit = None) -> None:
+    """Refuse dates that occur twice: the two halves of one pass are no two observations."""
     unique, counts = np.unique(times, return_counts=True)
     if (counts > 1).any():
         which = ", ".join(str(t)[:19] for t in unique[counts > 1][:5])

@@ -9,10 +9,9 @@ import re
 from functools import cache
 from typing import Any
 
-from kararaster.catalog import BANDS, NEEDS_THERMAL, Definition, key
+from kararaster.catalog import BANDS, NEEDS_THERMAL, SYMBOL, Definition, key
 from kararaster.errors import InvalidInputError
 
-_SYMBOL = re.compile(r"\b[A-Za-z_]\w*")
 _THERMAL = frozenset({"T", "T1", "T2"})
 
 
@@ -29,7 +28,7 @@ def find(name: str) -> Definition | None:
         return None
     spyndex = _spyndex()
     index = spyndex.indices[spelling]
-    values = {symbol: _value(spyndex, symbol) for symbol in _SYMBOL.findall(index.formula) if symbol not in BANDS}
+    values = {symbol: _value(spyndex, symbol) for symbol in SYMBOL.findall(index.formula) if symbol not in BANDS}
     unknown = sorted(symbol for symbol, value in values.items() if value is None)
     if unknown:
         raise InvalidInputError(f"names: {spelling} (of spyndex) {_reason(unknown)}")
@@ -42,7 +41,7 @@ def find(name: str) -> Definition | None:
         long_name=index.long_name,
         domain=index.application_domain,
         valid_range=None,
-        formula=_SYMBOL.sub(lambda found: constants.get(found[0], found[0]), index.formula),
+        formula=SYMBOL.sub(lambda found: constants.get(found[0], found[0]), index.formula),
         reference=index.reference,
         note=note,
     )

@@ -28,7 +28,7 @@ from kararaster.lazy import Elementwise, LazyArray, Window
 from kararaster.placing import describe, require_grid
 from kararaster.rasterfile import blank_nodata, one_thread
 from kararaster.sentinel2.layout import BANDS
-from kararaster.sentinel2.offset_check import Verdict, offset_verdict
+from kararaster.sentinel2.offset_check import SAMPLE_SIDE, Verdict, offset_verdict
 from kararaster.sentinel2.variables import SCL_ATTRIBUTES, band_attributes
 from kararaster.stac_items import Scene, raster_info, scenes_of
 from kararaster.store import Chunks
@@ -40,8 +40,6 @@ TILE = 1024
 """Reads are made of these tiles of the grid, whatever the chunks: GDAL's warp of a window depends on the window."""
 MARGIN = 0.1
 """Degrees around a footprint: its edges are straight in degrees, those of the raster on the map."""
-SAMPLE = 256
-"""Most pixels a side of the sample that the offset is checked on."""
 
 
 def open_stac(items: Any, *, grid: Any, bands: Iterable[str] | None = None, chunks: Chunks = None) -> xr.Dataset:
@@ -308,7 +306,7 @@ def _warn_of_contradictions(scenes: list[Scene], parts: list[Part], grid: GeoBox
 
 def _sampled_verdict(scene: Scene, grid: GeoBox, pending: bool) -> Verdict:
     """The verdict on a sample of the pixels; "undecided" where they cannot be read: that is told when they are asked for."""
-    coarse = grid.zoom_out(max(1.0, max(grid.shape) / SAMPLE))
+    coarse = grid.zoom_out(max(1.0, max(grid.shape) / SAMPLE_SIDE))
     bands = [_placed(scene, band, coarse) for band in ("red", "scl")]
     try:
         red, classes = (band.read(band.whole()) for band in bands)

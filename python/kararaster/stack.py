@@ -16,7 +16,7 @@ from kararaster.conventions import POLARIZATIONS, add_history
 from kararaster.errors import GeometryError, InvalidInputError, ProductError, ProductNotFoundError
 from kararaster.grids import grid_coords
 from kararaster.lazy import Elementwise, LazyArray, Stack
-from kararaster.optical import OPTICAL_BANDS
+from kararaster.optical import OPTICAL_BANDS, with_pending_offset
 from kararaster.rasterfile import Header, RasterFile, blank_nodata, read_header
 from kararaster.store import DIMS, Chunks, carry, open_store
 
@@ -54,7 +54,8 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
     -------
     Dataset (time, y, x), sorted by time (UTC, datetime64[ns]); coordinates `relative_orbit` (time) where known and
     `spatial_ref`. The dtype is that of the files. Nodata is NaN in floats; integers stay as they are, with
-    `_FillValue`, `scale_factor`, `add_offset` and `saturated_value` as attributes.
+    `_FillValue`, `scale_factor`, `add_offset` and `saturated_value` as attributes; where these are the scale of a reflectance
+    (`quantity`), the coordinate `boa_add_offset` (time) has the offset in digital numbers.
 
     Raises
     ------
@@ -68,13 +69,13 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
     elif path.is_file() and path.suffix.lower() in _NETCDF:
         kind = "h5netcdf"
     elif path.is_dir():
-        return _open_folder(path, pattern, chunks)
+        return with_pending_offset(_open_folder(path, pattern, chunks))
     else:
         what = "does not exist" if not path.exists() else "is not a stack"
         raise ProductNotFoundError(f"source: {path} {what}; want a folder of GeoTIFFs, a Zarr store or a NetCDF file")
     if pattern is not None:
         raise InvalidInputError(f"pattern: got {pattern!r} for the store {path}; a pattern is for folders of GeoTIFFs")
-    return open_store(path, kind, chunks)
+    return with_pending_offset(open_store(path, kind, chunks))
 
 
 @dataclass(frozen=True)

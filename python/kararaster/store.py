@@ -14,7 +14,7 @@ import xarray as xr
 
 from kararaster import blocks
 from kararaster.conventions import POLARIZATIONS, add_history
-from kararaster.errors import InvalidInputError, KararasterError, ProductError
+from kararaster.errors import InvalidInputError, KararasterError, ProductError, UnsupportedProductError
 from kararaster.grids import with_crs
 from kararaster.lazy import Elementwise, LazyArray, Window, view
 from kararaster.rasterfile import blank_nodata, file_stamp
@@ -107,8 +107,20 @@ def _open(path: Path, engine: str) -> xr.Dataset:
             f"{path}: {error}; NetCDF needs the extra netcdf: pip install 'kararaster[netcdf]'"
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
+        if _is_netcdf3(path):
+            raise UnsupportedProductError(
+                f"{path}: is NetCDF 3, want NetCDF 4; convert it: nccopy -k nc4 old.nc new.nc"
+            ) from error
         raise ProductError(f"{path}: not a readable {engine} store ({error}); write or fetch it again") from error
     return stored
+
+
+def _is_netcdf3(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(3) == b"CDF"
+    except OSError:  # a folder, or what nobody may read
+        return False
 
 
 def _times(stored: xr.Dataset, path: Path) -> npt.NDArray[np.datetime64]:

@@ -91,7 +91,8 @@ def _plan(subject: Subject, when: _Periods, question: Question) -> tuple[BeforeA
     if not found:
         counts = periods.describe_counts(groups, times, when.named())
         raise periods.no_dates(
-            f"event {when.event:%Y-%m-%d}: no orbit has {test.min_pre} dates before and {test.min_post} after ({counts})",
+            f"event {when.event:%Y-%m-%d}: no orbit has {test.min_pre} dates before and {test.min_post} after ({counts})"
+            + ("; with season=False all of `pre` counts, not only its season" if question.season else ""),
             times,
         )
     return BeforeAfter(test, tuple(found)), orbits

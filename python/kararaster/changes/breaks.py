@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import xarray as xr
 
-from kararaster import _kernels, blocks, conventions, threads
+from kararaster import _kernels, blocks, conventions, periods, threads
 from kararaster.changes.subjects import Subject
 from kararaster.errors import InvalidInputError
 
@@ -72,6 +72,7 @@ def _days(name: str, value: Any) -> float:
 
 def find_breaks(subject: Subject, how: Rules) -> xr.Dataset:
     """When did every pixel of `subject` leave its seasonal course, lazily."""
+    periods.require_each_once(subject.times)
     plan = Breaks(how, len(subject.names), tuple(map(int, subject.times.astype(np.int64))))
     arrays = blocks.series(plan, subject.data)
     descriptions = {"statistic": "break_statistic", "magnitude": "break_magnitude", "changed": "broken"}

@@ -104,6 +104,13 @@ def options(method: str | None, scale: Scale, combine: str, bands: int, params: 
     )
 
 
+def checked_flag(name: str, value: Any) -> bool:
+    """`value` as True or False: the text "no" is neither."""
+    if not isinstance(value, bool | np.bool_):
+        raise InvalidInputError(f"{name}: got {value!r}, want True or False")
+    return bool(value)
+
+
 def checked_alpha(alpha: float) -> float:
     """`alpha` as a probability strictly between 0 and 1."""
     if not isinstance(alpha, float | int | np.floating) or not 0 < alpha < 1:

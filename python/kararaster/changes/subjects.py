@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from kararaster import blocks, conventions, indices, periods
+from kararaster import blocks, catalog, conventions, indices, optical, periods
 from kararaster.errors import InvalidInputError, MissingVariableError
 from kararaster.lazy import Window
 
@@ -50,7 +50,7 @@ class Subject:
         """Dates grouped by viewing geometry. Those of an index count as one where the stack does not tell them apart."""
         if self.scale == "power":
             return periods.by_orbit(self.ds, by)
-        if by == "relative_orbit" and by not in self.ds.coords:
+        if by == "relative_orbit" and (by not in self.ds.coords or self.ds[by].ndim == 0):
             by = None
         return periods.by_orbit(self.ds if by else self.ds.drop_vars("relative_orbit", errors="ignore"), by)
 
@@ -93,6 +93,7 @@ def subject(ds: xr.Dataset, bands: str | Iterable[str] | None) -> Subject:
         raise InvalidInputError(f"bands: got {chosen}, want each band once")
     if _is_radar(ds, chosen):
         names = conventions.radar_bands(ds, chosen)
+        _require_no_index(ds, names)
         ds = periods.in_date_order(ds)
         signs = (1,) * len(names)
         return Subject(ds, names, "power", conventions.time_stacks(ds, names), signs, "direction")
@@ -112,6 +113,14 @@ def _is_radar(ds: xr.Dataset, chosen: list[str] | None) -> bool:
     attrs = [ds[name].attrs for name in chosen if name in ds]
     stated = any("polarization" in a or a.get("quantity") in conventions.QUANTITIES for a in attrs)
     return stated or any(name in conventions.POLARIZATIONS for name in chosen)
+
+
+def _require_no_index(ds: xr.Dataset, names: list[str]) -> None:
+    """Refuse what would be tested as if it were radar power."""
+    if other := [name for name in names if catalog.find(name) or optical.is_optical(ds[name])]:
+        raise InvalidInputError(
+            f"bands: got {names}, but {', '.join(other)} is no radar power; test radar and optical bands one after the other"
+        )
 
 
 def _with_indices(ds: xr.Dataset, chosen: list[str] | None) -> tuple[xr.Dataset, list[str]]:

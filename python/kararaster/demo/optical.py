@@ -88,8 +88,8 @@ def show(screen: Console, outcome: OpticalOutcome) -> None:
     screen.print(
         f"{outcome.tested:.0%} of the pixels have enough dates without clouds to be tested; the rates are theirs. The test "
         "compares the same weeks of four years. What grows within those weeks is scatter to it, and it corrects for two "
-        f"indices, which are alike: so the rates lie below {ALPHA:.0%}. Rubble looks much like roofs from above: radar sees "
-        "better which houses fell.",
+        f"indices, which are alike: so over all the rate lies below {ALPHA:.0%}. Rubble looks much like roofs from above: radar "
+        "sees better which houses fell.",
         style="dim",
     )
 

@@ -90,7 +90,7 @@ def open_sentinel1(
     ds = ds.set_coords(
         [name for name in ("axis", "geolocation_line", "geolocation_pixel", "polarization") if name in ds]
     )
-    return conventions.add_history(ds, f"kararaster.open_sentinel1: {ds.attrs['product']}, {', '.join(files)}")
+    return conventions.add_history(ds, f"open_sentinel1: {ds.attrs['product']}, {', '.join(files)}")
 
 
 def _check_arguments(polarizations: Any, chunks: Any) -> None:

@@ -127,7 +127,7 @@ def _quantification(root: ET.Element) -> float:
 
 def _offsets(root: ET.Element, baseline: str) -> dict[str, int]:
     """Offset of each band: what the list says, 0 where a baseline before 04.00 has none."""
-    stated = [*root.iterfind(".//BOA_ADD_OFFSET"), *root.iterfind(".//RADIO_ADD_OFFSET")]
+    stated = root.findall(".//BOA_ADD_OFFSET") or root.findall(".//RADIO_ADD_OFFSET")
     if not stated:
         if version_key(baseline) >= FIRST_WITH_OFFSET:
             raise ValueError(

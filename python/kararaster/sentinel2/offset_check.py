@@ -18,7 +18,8 @@ from kararaster.sentinel2.encoding import NODATA, OFFSET, SATURATED
 
 Verdict = Literal["consistent", "contradicted", "undecided"]
 
-_SAMPLE_SIDE = 256
+SAMPLE_SIDE = 256
+"""Most pixels a side of the sample."""
 _LARGEST_WHOLE = 2**22
 """Pixels of a file without reduced resolutions that are read for the sample: a 60 m band has fewer."""
 _FEWEST = 100
@@ -53,7 +54,7 @@ def sampled_verdict(red: Header, scl: Header, *, pending: bool) -> Verdict:
 
     "undecided" where there are none, or where they cannot be read: that is told when pixels are asked for.
     """
-    shape = tuple(max(1, min(n, _SAMPLE_SIDE)) for n in np.minimum(red.shape, scl.shape))
+    shape = tuple(max(1, min(n, SAMPLE_SIDE)) for n in np.minimum(red.shape, scl.shape))
     try:
         numbers, classes = (_decimated(header, shape) for header in (red, scl))
     except (RasterioError, OSError):

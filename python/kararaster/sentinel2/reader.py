@@ -113,9 +113,7 @@ def open_sentinel2(
         attrs=_attributes(product),
     )
     ds.attrs["offset_check"] = _checked_offset(images, product)
-    return conventions.add_history(
-        ds, f"kararaster.open_sentinel2: {product.name} ({product.product_type}), {resolution} m"
-    )
+    return conventions.add_history(ds, f"open_sentinel2: {product.name} ({product.product_type}), {resolution} m")
 
 
 def _chosen(container: Container, layout: Layout, product: Product, bands: Any) -> list[Band]:

@@ -13,6 +13,7 @@ import xarray as xr
 from kararaster import blocks, grids
 from kararaster.acquisitions import Part, harmonised, newest, passes, stacked
 from kararaster.clouds import mask_clouds
+from kararaster.container import SENTINEL2_METADATA
 from kararaster.conventions import add_history
 from kararaster.errors import GeometryError, InvalidInputError, InvalidTypeError, ProductNotFoundError
 from kararaster.lazy import LazyArray
@@ -21,8 +22,6 @@ from kararaster.sentinel2.layout import RESOLUTIONS
 from kararaster.sentinel2.reader import open_sentinel2
 from kararaster.store import Chunks
 
-_METADATA = re.compile(r"MTD_MSI\w+\.xml|S2\w+_MTD_SAF\w+\.xml", re.IGNORECASE)
-"""The file whose folder is a product."""
 _ARCHIVE = re.compile(r"S2[A-Z]_\w+(\.SAFE)?\.zip", re.IGNORECASE)
 _ROUNDING = 0.999
 """A pixel of 19.99 m is one of 20 m: grids in degrees are never exact."""
@@ -125,10 +124,10 @@ def _products(paths: Paths) -> list[Path]:
 
 
 def _inside(path: Path) -> list[Path]:
-    if not path.is_dir() or any(_METADATA.fullmatch(one.name) for one in path.iterdir()):
+    if not path.is_dir() or any(SENTINEL2_METADATA.fullmatch(one.name) for one in path.iterdir()):
         return [path]
     files = sorted(one for one in path.rglob("*") if one.is_file())
-    folders = [one.parent for one in files if _METADATA.fullmatch(one.name)]
+    folders = [one.parent for one in files if SENTINEL2_METADATA.fullmatch(one.name)]
     archives = [one for one in files if _ARCHIVE.fullmatch(one.name)]
     if not folders and not archives:
         raise ProductNotFoundError(

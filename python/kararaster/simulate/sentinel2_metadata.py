@@ -33,6 +33,8 @@ FINEST = {10: ("B02", "B03", "B04", "B08"), 20: ("B05", "B06", "B07", "B8A", "B1
 """Bands by the resolution in metres at which they are measured."""
 OFFSET = 1000
 """Added to the digital numbers since baseline 04.00, so that dark pixels are not cut off at 0."""
+ORBITS_PER_CYCLE = 143
+"""Relative orbits are counted from 1 to this, in ten days."""
 
 _FIRST_WITH_OFFSET = (4, 0)
 _ALL_BANDS = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
@@ -51,8 +53,7 @@ _KNOWN_ORBITS = {
     "S2A": (np.datetime64("2024-10-14T10:17", "m"), 48639, -3),
     "S2B": (np.datetime64("2021-01-22T13:32", "m"), 20270, 26),
 }
-"""A time, the absolute orbit then, and absolute minus relative orbit, modulo the 143 orbits of a cycle of ten days."""
-_ORBITS_PER_CYCLE = 143
+"""A time, the absolute orbit then, and absolute minus relative orbit, modulo the orbits of a cycle."""
 _PROCESSING_TIME = np.timedelta64(4 * 3600 + 1310, "s")
 
 
@@ -85,8 +86,8 @@ class Product:
         """The orbit nearest in time that fits the relative orbit."""
         known, orbit, ahead = _KNOWN_ORBITS[self.platform]
         days = (self.moment - known) / np.timedelta64(1, "D")
-        cycle = round((orbit + days * _ORBITS_PER_CYCLE / 10 - self.relative_orbit - ahead) / _ORBITS_PER_CYCLE)
-        return cycle * _ORBITS_PER_CYCLE + self.relative_orbit + ahead
+        cycle = round((orbit + days * ORBITS_PER_CYCLE / 10 - self.relative_orbit - ahead) / ORBITS_PER_CYCLE)
+        return cycle * ORBITS_PER_CYCLE + self.relative_orbit + ahead
 
     @property
     def sensed(self) -> str:

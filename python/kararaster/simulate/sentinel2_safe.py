@@ -23,6 +23,7 @@ from kararaster.simulate.sentinel2_metadata import (
     FINEST,
     MSI_BANDS,
     OFFSET,
+    ORBITS_PER_CYCLE,
     Product,
     manifest,
     product_metadata,
@@ -110,7 +111,7 @@ def sentinel2(
     """
     check_scene(shape, seed, 10.0)
     _check_shape(shape, window)
-    _check_names(level, platform, driver, baseline, tile)
+    _check_names(level, platform, driver, baseline, tile, relative_orbit)
     shares = {"cloud_cover": cloud_cover, "saturated": saturated, "outside": outside}
     _check_shares(shares)
     moment = _moment("time", time)
@@ -230,7 +231,7 @@ def _check_shape(shape: tuple[int, int], window: Part | None) -> None:
             )
 
 
-def _check_names(level: str, platform: str, driver: str, baseline: str, tile: str) -> None:
+def _check_names(level: str, platform: str, driver: str, baseline: str, tile: str, relative_orbit: int) -> None:
     for name, value, known in (
         ("level", level, ("L2A", "L1C")),
         ("platform", platform, ("S2A", "S2B")),
@@ -242,6 +243,8 @@ def _check_names(level: str, platform: str, driver: str, baseline: str, tile: st
         raise InvalidInputError(f"baseline: got {baseline!r}, want two numbers such as '05.11'")
     if not re.fullmatch(r"\d\d[C-X][A-Z]{2}", tile):
         raise InvalidInputError(f"tile: got {tile!r}, want the name of an MGRS tile such as '38TPK'")
+    if not 1 <= relative_orbit <= ORBITS_PER_CYCLE:
+        raise InvalidInputError(f"relative_orbit: got {relative_orbit}, want 1 to {ORBITS_PER_CYCLE}")
 
 
 def _check_shares(shares: dict[str, float]) -> None:
@@ -252,6 +255,9 @@ def _check_shares(shares: dict[str, float]) -> None:
 
 def _moment(name: str, text: str) -> np.datetime64:
     try:
-        return np.datetime64(text, "ms")
+        moment: np.datetime64 = np.datetime64(text, "ms")
     except ValueError:
-        raise InvalidInputError(f"{name}: got {text!r}, want a date such as '2023-09-05T07:36:21'") from None
+        moment = np.datetime64("NaT")
+    if np.isnat(moment):
+        raise InvalidInputError(f"{name}: got {text!r}, want a date such as '2023-09-05T07:36:21'")
+    return moment

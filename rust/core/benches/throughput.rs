@@ -134,7 +134,7 @@ fn formulas<'a>(images: &'a Images, run: &'a Run<'a>) -> Result<Vec<(String, Ker
     let bands = ["N", "R", "G", "S"].map(|symbol| (symbol, scaling));
     let pixels = [&images.nir, &images.dn, &images.dn, &images.nir].map(|band| Pixels::U16(band));
     let kernel = |(name, formula): (&str, &str)| -> Result<(String, Kernel<'a>)> {
-        let program = Program::compile(&[formula], &bands, &[])?;
+        let program = Program::compile(&[formula], &bands)?;
         let kernel = move |out: &mut [f32]| program.run(&pixels, None, vec![out], run);
         Ok((format!("formula {name}"), Box::new(kernel)))
     };

@@ -32,7 +32,6 @@ const SCALING: [(&str, Scaling); 6] = [
     ("E", Scaling::NONE),
     ("F", Scaling { scale: 1.0, offset: 0.0, invalid: [-1.0, NONE] }),
 ];
-const CONSTANTS: [(&str, f64); 2] = [("L", 0.5), ("gamma", -2.0)];
 
 impl Scene {
     fn new(pixels: usize, seed: u64) -> Self {
@@ -78,7 +77,7 @@ impl Scene {
 }
 
 fn compute(scene: &Scene, formulas: &[&str], valid: Option<[f64; 2]>, run: &Run<'_>) -> Vec<Vec<f32>> {
-    let program = Program::compile(formulas, &SCALING, &CONSTANTS).unwrap();
+    let program = Program::compile(formulas, &SCALING).unwrap();
     let mut out = vec![vec![7.0; scene.a.len()]; formulas.len()];
     program.run(&scene.bands(), valid, out.iter_mut().map(Vec::as_mut_slice).collect(), run).unwrap();
     out
@@ -110,7 +109,7 @@ fn random_formulas_are_right_to_one_unit_in_the_last_place() {
     let names: Vec<&str> = SCALING.iter().map(|(name, _)| *name).collect();
     let mut sure = 0;
     for round in 0..300 {
-        let expression = random_expression(&mut random, &names, &CONSTANTS, 1 + round % 5);
+        let expression = random_expression(&mut random, &names, 1 + round % 5);
         let (formula, valid) = (expression.written(), (round % 3 == 0).then_some([0.0, 0.9]));
         let got = compute(&scene, &[&formula], valid, &Run::threads(1));
         for (i, got) in got[0].iter().enumerate() {
@@ -127,8 +126,7 @@ fn company_threads_and_cuts_do_not_change_bytes() {
     let mut random = Random::new(23);
     let scene = Scene::new(200_000, 6);
     let names: Vec<&str> = SCALING.iter().map(|(name, _)| *name).collect();
-    let mut expressions: Vec<Expression> =
-        (0..30).map(|i| random_expression(&mut random, &names, &CONSTANTS, 1 + i % 4)).collect();
+    let mut expressions: Vec<Expression> = (0..30).map(|i| random_expression(&mut random, &names, 1 + i % 4)).collect();
     expressions.extend(expressions.clone().into_iter().map(Expression::turned));
     let formulas: Vec<String> = expressions.iter().map(Expression::written).collect();
     let formulas: Vec<&str> = formulas.iter().map(String::as_str).collect();
@@ -140,7 +138,7 @@ fn company_threads_and_cuts_do_not_change_bytes() {
         assert!(bits(&compute(&scene, &[formula], None, &Run::threads(1)))[0] == *together, "{formula} alone");
     }
     let small = Scene::new(1000, 6);
-    let program = Program::compile(&formulas, &SCALING, &CONSTANTS).unwrap();
+    let program = Program::compile(&formulas, &SCALING).unwrap();
     let whole = bits(&compute(&small, &formulas, None, &Run::threads(1)));
     for cut in [0, 1, 255, 256, 257, 999] {
         let mut out = vec![vec![0.0; 1000]; formulas.len()];
@@ -156,7 +154,7 @@ fn company_threads_and_cuts_do_not_change_bytes() {
 fn difference(a: Pixels<'_>, b: Pixels<'_>, scaling: [Scaling; 2]) -> Vec<f32> {
     let symbols = [("A", scaling[0]), ("B", scaling[1])];
     let mut out = vec![0.0; a.len()];
-    let program = Program::compile(&["(A - B)/(A + B)"], &symbols, &[]).unwrap();
+    let program = Program::compile(&["(A - B)/(A + B)"], &symbols).unwrap();
     program.run(&[a, b], None, vec![&mut out], &Run::threads(1)).unwrap();
     out
 }
@@ -222,7 +220,7 @@ fn a_difference_of_two_integer_bands_is_the_same_on_both_roads() {
         let symbols = [("N", scaling), ("R", scaling)];
         for formula in ["(N - R)/(N + R)", "(R - N)/(N + R)", "-((N - R)/(R + N))"] {
             let run = |formulas: &[&str]| {
-                let program = Program::compile(formulas, &symbols, &[]).unwrap();
+                let program = Program::compile(formulas, &symbols).unwrap();
                 let mut out = vec![vec![0.0; scene.a.len()]; formulas.len()];
                 let dst = out.iter_mut().map(Vec::as_mut_slice).collect();
                 program.run(&bands, None, dst, &Run::threads(1)).unwrap();
@@ -236,7 +234,7 @@ fn a_difference_of_two_integer_bands_is_the_same_on_both_roads() {
 /// The value of a formula of constants, at one pixel.
 fn constant(formula: &str) -> f32 {
     let mut out = [0.0];
-    Program::compile(&[formula], &[], &CONSTANTS).unwrap().run(&[], None, vec![&mut out], &Run::threads(1)).unwrap();
+    Program::compile(&[formula], &[]).unwrap().run(&[], None, vec![&mut out], &Run::threads(1)).unwrap();
     out[0]
 }
 
@@ -253,7 +251,6 @@ fn operators_bind_as_in_python() {
         (" .5e1 + 1e-1 + 2.\n", 7.1),
         ("max(1, 3, 2) - min(4, 2)", 1.0),
         ("sqrt(abs(-9)) + ln(exp(2)) + log10(1000)", 8.0),
-        ("L * gamma", -1.0),
         ("(-8)**3 + (-8)**-1 + 9**0.5 + 0**0", -508.125 - 0.0 + 0.0),
         ("(-2)**17 + 2**0.25", -131_070.81),
     ];
@@ -270,7 +267,7 @@ fn operators_bind_as_in_python() {
 #[track_caller]
 fn refused(formula: &str, at: usize, got: &str, want: &str) {
     let scaling = Scaling::NONE;
-    let error = Program::compile(&[formula], &[("N", scaling), ("R", scaling)], &[("L", 0.5)]).unwrap_err();
+    let error = Program::compile(&[formula], &[("N", scaling), ("R", scaling)]).unwrap_err();
     let message = error.to_string();
     assert!(matches!(error, Error::Formula { .. }), "{message}");
     assert!(message.starts_with(&format!("formula: got {got} at character {at}, want {want}")), "{message}");
@@ -285,7 +282,7 @@ fn errors_point_at_the_character() {
     refused("N R", 3, "'R'", "an operator or the end");
     refused("N)", 2, "')'", "an operator or the end");
     refused("N * / R", 5, "'/'", operand);
-    refused("(N - NIR)/2", 6, "'NIR'", "a band (N, R) or a constant (L)");
+    refused("(N - NIR)/2", 6, "'NIR'", "a band (N, R)");
     refused("N − R", 3, "'−'", "a number, a name, an operator or a parenthesis");
     refused("N + sin(R)", 5, "'sin'", "a function (sqrt, abs, min, max, exp, ln, log10)");
     refused("min(N) + 1", 1, "'min'", "two arguments or more (got 1)");
@@ -317,7 +314,7 @@ fn long_formulas_and_many_symbols() {
 #[test]
 fn sizes_and_counts_are_checked() {
     let one = [0.5_f32];
-    let program = Program::compile(&["2 * N", "N/(N - N)"], &[("N", Scaling::NONE)], &[]).unwrap();
+    let program = Program::compile(&["2 * N", "N/(N - N)"], &[("N", Scaling::NONE)]).unwrap();
     let run = Run::threads(3);
     let (mut twice, mut never) = ([0.0], [0.0]);
     program.run(&[Pixels::F32(&one)], None, vec![&mut twice, &mut never], &run).unwrap();
@@ -328,5 +325,5 @@ fn sizes_and_counts_are_checked() {
     let long = program.run(&[Pixels::F32(&[1.0, 2.0])], None, vec![&mut twice, &mut never], &run);
     assert!(matches!(long, Err(Error::Shape { name: "bands", .. })), "{long:?}");
     let flat = Scaling { scale: 0.0, ..Scaling::NONE };
-    assert!(matches!(Program::compile(&["N"], &[("N", flat)], &[]), Err(Error::Parameter { name: "scale", .. })));
+    assert!(matches!(Program::compile(&["N"], &[("N", flat)]), Err(Error::Parameter { name: "scale", .. })));
 }

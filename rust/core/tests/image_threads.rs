@@ -59,7 +59,7 @@ fn pointwise(threads: usize) -> Vec<u32> {
     for formula in
         ["(D - P)/(D + P)", "(D - 1)/(2*D - 1) + min(X, P)**2", "exp(X/50) + ln(D) + log10(P)**0.3 - sqrt(D)/X"]
     {
-        let program = Program::compile(&[formula], &bands, &[]).unwrap();
+        let program = Program::compile(&[formula], &bands).unwrap();
         all.extend(bits(|mut dst| program.run(&pixels, None, vec![dst.pixels_mut()], &run)));
     }
     let (lines, pixels) = ([0.0, 300.0, 580.0], [0.0, 400.0, 1100.0, 30.0, 500.0, f64::NAN, 0.0, 7.0, 900.0]);

@@ -1,7 +1,5 @@
 //! Formulas of bands.
 
-use std::collections::BTreeMap;
-
 use kararaster_core::formula::{self, Program};
 use kararaster_core::optical::Scaling;
 use pyo3::prelude::*;
@@ -19,19 +17,19 @@ pub fn formula_symbols(py: Python<'_>, formula: &str) -> PyResult<Vec<String>> {
 
 /// All formulas in one pass over the bands; see `kararaster.index`.
 #[pyfunction]
-#[pyo3(signature = (bands, out, *, symbols, formulas, constants, scaling, valid, num_threads))]
+#[pyo3(signature = (bands, out, *, symbols, formulas, scaling, valid, num_threads))]
 pub fn indices(
     py: Python<'_>,
     bands: Vec<Band<'_>>,
     out: Vec<Bound<'_, PyAny>>,
     symbols: Vec<String>,
     formulas: Vec<String>,
-    constants: BTreeMap<String, f64>,
     scaling: Vec<ScalingTuple>,
     valid: Option<[f64; 2]>,
     num_threads: usize,
 ) -> PyResult<()> {
-    let program = compile(py, &formulas, &named(py, &symbols, &scaling)?, &constants)?;
+    let formulas: Vec<&str> = formulas.iter().map(String::as_str).collect();
+    let program = Program::compile(&formulas, &named(py, &symbols, &scaling)?).map_err(|e| error::to_python(py, e))?;
     let pixels = bands.iter().map(|band| band.pixels(py, "bands")).collect::<PyResult<Vec<_>>>()?;
     let mut out = out.iter().map(|array| writable("out", array)).collect::<PyResult<Vec<_>>>()?;
     let out = out.iter_mut().map(|array| slice_mut(py, "out", array)).collect::<PyResult<Vec<_>>>()?;
@@ -44,15 +42,4 @@ fn named<'a>(py: Python<'_>, symbols: &'a [String], scalings: &[ScalingTuple]) -
         return Err(error::invalid(py, message));
     }
     symbols.iter().zip(scalings).map(|(symbol, tuple)| Ok((symbol.as_str(), scaling(py, tuple)?))).collect()
-}
-
-fn compile(
-    py: Python<'_>,
-    formulas: &[String],
-    bands: &[(&str, Scaling)],
-    constants: &BTreeMap<String, f64>,
-) -> PyResult<Program> {
-    let formulas: Vec<&str> = formulas.iter().map(String::as_str).collect();
-    let constants: Vec<(&str, f64)> = constants.iter().map(|(name, value)| (name.as_str(), *value)).collect();
-    Program::compile(&formulas, bands, &constants).map_err(|e| error::to_python(py, e))
 }

@@ -16,7 +16,7 @@ pub(super) const N_PRE: usize = 3;
 pub(super) const N_POST: usize = 4;
 /// Number of fields above, which come first in the evidence.
 pub(super) const SHARED: usize = 5;
-/// One field behind them if bands are tested on their own: the weighted sum of the effect: change of ln power, or of the index.
+/// One field behind them if bands are tested on their own: the weighted sum of the change of ln power, or of the index.
 pub(super) const EFFECT: usize = 1;
 
 /// The test of one orbit in a block of pixels.

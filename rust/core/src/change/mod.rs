@@ -64,8 +64,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults of `method` on radar power: Stouffer for the t-test, Fisher for the others; at least 3 dates before and 2 after, 1 and
-    /// 1 for the log-ratio.
+    /// The defaults of `method` on radar power: Stouffer for the t-test, Fisher for the others; at least 3 dates before and 2
+    /// after, 1 and 1 for the log-ratio.
     pub fn new(method: Method, bands: usize) -> Self {
         let (min_pre, min_post) = if matches!(method, Method::LogRatio { .. }) { (1, 1) } else { (3, 2) };
         let combine = if method == Method::TTest { Combine::Stouffer } else { Combine::Fisher };

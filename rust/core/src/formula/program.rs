@@ -26,12 +26,10 @@ pub struct Program {
 }
 
 impl Program {
-    /// Compile formulas of `bands` (symbol and scaling, in the order of the pixels later) and constants.
-    ///
-    /// Where a symbol is both, it is the band.
-    pub fn compile(formulas: &[&str], bands: &[(&str, Scaling)], constants: &[(&str, f64)]) -> Result<Self> {
+    /// Compile formulas of `bands`: symbol and scaling, in the order of the pixels later.
+    pub fn compile(formulas: &[&str], bands: &[(&str, Scaling)]) -> Result<Self> {
         bands.iter().try_for_each(|(_, scaling)| scaling.check())?;
-        let mut compiler = Compiler { bands, constants, units: Units::default() };
+        let mut compiler = Compiler { bands, units: Units::default() };
         let outputs = formulas.iter().map(|formula| compiler.formula(formula)).collect::<Result<Vec<_>>>()?;
         let graph = &compiler.units.graph;
         Ok(Self {
@@ -124,7 +122,6 @@ fn ratio_of_bands(nodes: &[Node], outputs: &[Value]) -> Option<[usize; 2]> {
 
 struct Compiler<'a> {
     bands: &'a [(&'a str, Scaling)],
-    constants: &'a [(&'a str, f64)],
     units: Units,
 }
 
@@ -154,20 +151,19 @@ impl Compiler<'_> {
     }
 
     fn symbol(&mut self, formula: &str, symbol: &Lexeme<'_>) -> Result<Value> {
-        if let Some(band) = self.bands.iter().position(|(name, _)| *name == symbol.text) {
-            return Ok(self.units.band(band, self.bands[band].1.scale));
-        }
-        match self.constants.iter().find(|(name, _)| *name == symbol.text) {
-            Some((_, value)) => Ok(self.units.constant(*value)),
+        match self.bands.iter().position(|(name, _)| *name == symbol.text) {
+            Some(band) => Ok(self.units.band(band, self.bands[band].1.scale)),
             None => Err(wrong(formula, symbol, self.known())),
         }
     }
 
     fn known(&self) -> String {
-        let list = |names: Vec<&str>| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
-        let bands = list(self.bands.iter().map(|(name, _)| *name).collect());
-        let constants = list(self.constants.iter().map(|(name, _)| *name).collect());
-        format!("a band ({bands}) or a constant ({constants})")
+        let bands: Vec<_> = self.bands.iter().map(|(name, _)| *name).collect();
+        if bands.is_empty() {
+            "no symbol: there are no bands".to_owned()
+        } else {
+            format!("a band ({})", bands.join(", "))
+        }
     }
 }
 

@@ -25,19 +25,18 @@ use Known::{Missing, Unsure, Value};
 pub enum Expression {
     Band(String, usize),
     Number(f64),
-    Constant(String, f64),
     Negative(Box<Expression>),
     Function(&'static str, Vec<Expression>),
     Binary(&'static str, Box<Expression>, Box<Expression>),
 }
 
-use Expression::{Band, Binary, Constant, Function, Negative, Number};
+use Expression::{Band, Binary, Function, Negative, Number};
 
 /// An expression of at most `depth` operations on the way to each leaf.
-pub fn random_expression(random: &mut Random, bands: &[&str], constants: &[(&str, f64)], depth: usize) -> Expression {
-    let boxed = |random: &mut Random| Box::new(random_expression(random, bands, constants, depth - 1));
+pub fn random_expression(random: &mut Random, bands: &[&str], depth: usize) -> Expression {
+    let boxed = |random: &mut Random| Box::new(random_expression(random, bands, depth - 1));
     if depth == 0 || random.below(12) == 0 {
-        return leaf(random, bands, constants);
+        return leaf(random, bands);
     }
     match random.below(20) {
         0 => Negative(boxed(random)),
@@ -56,13 +55,9 @@ pub fn random_expression(random: &mut Random, bands: &[&str], constants: &[(&str
     }
 }
 
-fn leaf(random: &mut Random, bands: &[&str], constants: &[(&str, f64)]) -> Expression {
+fn leaf(random: &mut Random, bands: &[&str]) -> Expression {
     match random.below(8) {
         0 => Number([0.0, 1.0, 2.0, 3.0, 0.5, 7.5, 1e-3, 0.1234][random.below(8)]),
-        1 => {
-            let (name, value) = constants[random.below(constants.len())];
-            Constant(name.to_owned(), value)
-        }
         _ => {
             let band = random.below(bands.len());
             Band(bands[band].to_owned(), band)
@@ -87,7 +82,7 @@ impl Expression {
     pub fn written(&self) -> String {
         let inside = |x: &Self, rank: usize| if x.rank() < rank { format!("({})", x.written()) } else { x.written() };
         match self {
-            Band(name, _) | Constant(name, _) => name.clone(),
+            Band(name, _) => name.clone(),
             Number(value) => format!("{value}"),
             Negative(x) => format!("-{}", inside(x, 3)),
             Function(name, arguments) => {
@@ -113,7 +108,7 @@ impl Expression {
     pub fn value(&self, band: &dyn Fn(usize) -> Option<f64>) -> Known {
         match self {
             Band(_, number) => band(*number).map_or(Missing, |value| near(value, 0.0)),
-            Number(value) | Constant(_, value) => Value { value: *value, error: 0.0 },
+            Number(value) => Value { value: *value, error: 0.0 },
             Negative(x) => map(x.value(band), |x, error| Value { value: -x, error }),
             Function(name @ ("min" | "max"), arguments) => {
                 let values = arguments.iter().map(|argument| argument.value(band));
