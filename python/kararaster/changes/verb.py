@@ -118,8 +118,8 @@ def change(
     UnitsError
         Decibel given: call ``from_db()`` first.
     InvalidInputError
-        Unknown method or parameter, a method that does not fit the stack, dates that occur twice in one orbit ("ccdc":
-        at all).
+        Unknown method or parameter, a method that does not fit the stack, an index named beside radar, dates that occur
+        twice (with `event`: in one orbit).
 
     Examples
     --------
