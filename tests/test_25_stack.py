@@ -17,7 +17,6 @@ from kararaster.errors import (
     InvalidInputError,
     ProductError,
     ProductNotFoundError,
-    UnsupportedProductError,
 )
 
 LEFT, TOP = 640_000.0, 4_410_000.0
@@ -296,13 +295,21 @@ def test_store_keeps_integers_and_blanks_floats(tmp_path):
     assert np.isnan(back["vv"].values[0, 1, 1])
 
 
+def test_variables_of_a_zarr_store_have_an_order(tmp_path):
+    ds = stored(["2023-01-01"])[["vv"]]
+    for name in ("vh", "swir16", "red", "zeta", "blue", "alpha"):
+        ds[name] = ds["vv"]
+    back = kr.open_stack(save(ds, tmp_path / "stack.zarr"))
+    assert list(back.data_vars) == ["vv", "vh", "blue", "red", "swir16", "alpha", "zeta"]
+
+
 def test_damaged_or_odd_stores_are_named(tmp_path):
     path = save(stored(["2023-01-01"]), tmp_path / "stack.nc")
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(ProductError, match=r"stack\.nc"):
         kr.open_stack(path)
-    save(stored(["2023-01-01"]), tmp_path / "old.nc").write_bytes(b"CDF\x01" + bytes(60))
-    with pytest.raises(UnsupportedProductError, match=r"old\.nc: is NetCDF 3, want NetCDF 4; convert it"):
+    (tmp_path / "old.nc").write_bytes(b"CDF\x01" + bytes(3))
+    with pytest.raises(ProductError, match=r"old\.nc"):
         kr.open_stack(tmp_path / "old.nc")
     with pytest.raises(InvalidInputError, match=r"want .*time"):
         kr.open_stack(save(stored(["2023-01-01"]).isel(time=0, drop=True), tmp_path / "flat.nc"))
@@ -313,6 +320,18 @@ def test_damaged_or_odd_stores_are_named(tmp_path):
         kr.open_stack(tmp_path / "undated.zarr", pattern="(?P<date>.*)")
     with pytest.raises(InvalidInputError, match=r"^chunks"):
         kr.open_stack(save(stored(["2023-01-01"]), tmp_path / "sound.zarr"), chunks={"row": 5})
+
+
+def test_netcdf_3_is_read_with_its_unsigned_numbers(tmp_path):
+    numbers = np.array([0, 1, 32767, 32768, 65535, 7], np.uint16).reshape(1, 2, 3)
+    ds = stored(["2023-01-01"]).isel(y=slice(2), x=slice(3))[["vv"]]
+    ds["red"] = (("time", "y", "x"), numbers.view(np.int16), {"_Unsigned": "true"})
+    ds.drop_attrs().assign(red=ds["red"]).to_netcdf(tmp_path / "old.nc", engine="scipy", format="NETCDF3_CLASSIC")
+    back = kr.open_stack(tmp_path / "old.nc")
+    assert (back["red"].dtype, back["vv"].dtype) == (np.uint16, ds["vv"].dtype)
+    assert back["red"].dtype.isnative
+    np.testing.assert_array_equal(back["red"].compute(scheduler="threads").values, numbers)
+    np.testing.assert_array_equal(back["vv"].values, ds["vv"].values)
 
 
 def test_real_monthly_stack_equals_what_xarray_reads(samples):

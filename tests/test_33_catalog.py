@@ -237,7 +237,9 @@ def test_the_table_says_what_each_index_needs() -> None:
 
 
 def test_integers_of_unknown_scale_are_refused_where_the_scale_counts() -> None:
-    numbers = {name: ("x", np.array([1200, 3400], np.uint16)) for name in ("red", "nir", "blue", "swir16", "swir22", "green")}
+    numbers = {
+        name: ("x", np.array([1200, 3400], np.uint16)) for name in ("red", "nir", "blue", "swir16", "swir22", "green")
+    }
     ds = xr.Dataset(numbers)
     ratios = kr.index(ds, "NDVI", "BUI", "MNDWI", "UI", "BRBA", "VIBI", formula={"sum": "N + R"})
     assert ratios["sum"].values.tolist() == [2400.0, 6800.0]

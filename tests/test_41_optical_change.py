@@ -397,6 +397,8 @@ def test_the_methods_are_listed() -> None:
         (lambda: kr.change(indices((2, 2)), **THREE_YEARS, method="logratio"), errors.InvalidInputError, "indices"),
         (lambda: kr.change(indices((2, 2)), **THREE_YEARS, method="ccdc"), errors.InvalidInputError, "at an event"),
         (lambda: kr.change(indices((2, 2)), method="ttest"), errors.InvalidInputError, "ccdc"),
+        (lambda: kr.change(indices((2, 2)), alpha=0.01), errors.InvalidInputError, "alpha: goes with an event"),
+        (lambda: kr.change(indices((2, 2)), baseline=indices((2, 2))), errors.InvalidInputError, "baseline: goes with"),
         (lambda: kr.change(indices((2, 2)), harmonics=4), errors.InvalidInputError, "harmonics"),
         (lambda: kr.change(indices((2, 2)), consecutive=0), errors.InvalidInputError, "consecutive"),
         (lambda: kr.change(indices((2, 2)), rmse_factor=-1), errors.InvalidInputError, "rmse_factor"),

@@ -131,6 +131,7 @@ def before_after(
     options: TestOptions,
     num_threads: int,
 ) -> None: ...
+
 @type_check_only
 class BreakOptions(TypedDict):
     harmonics: int

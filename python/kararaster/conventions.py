@@ -168,7 +168,7 @@ def require_float(array: xr.DataArray) -> None:
     if array.dtype not in (np.float32, np.float64):
         raise InvalidTypeError(
             f"{array.name or 'array'}: got dtype {array.dtype}, want float32 or float64"
-            + (" (digital numbers? call calibrate() first)" if array.dtype.kind in "iu" else "")
+            + (" (digital numbers? call calibrate() or reflectance() first)" if array.dtype.kind in "iu" else "")
         )
 
 

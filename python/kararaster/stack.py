@@ -75,7 +75,10 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
         raise ProductNotFoundError(f"source: {path} {what}; want a folder of GeoTIFFs, a Zarr store or a NetCDF file")
     if pattern is not None:
         raise InvalidInputError(f"pattern: got {pattern!r} for the store {path}; a pattern is for folders of GeoTIFFs")
-    return with_pending_offset(open_store(path, kind, chunks))
+    ds = open_store(path, kind, chunks)
+    if kind == "zarr":  # which lists its variables as the file system does
+        ds = ds[sorted(map(str, ds.data_vars), key=_rank)]
+    return with_pending_offset(ds)
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +15,7 @@ import xarray as xr
 
 from kararaster import blocks
 from kararaster.conventions import POLARIZATIONS, add_history
-from kararaster.errors import InvalidInputError, KararasterError, ProductError, UnsupportedProductError
+from kararaster.errors import InvalidInputError, KararasterError, ProductError
 from kararaster.grids import with_crs
 from kararaster.lazy import Elementwise, LazyArray, Window, view
 from kararaster.rasterfile import blank_nodata, file_stamp
@@ -52,7 +53,7 @@ class StoreVariable(LazyArray):
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
         dtype: np.dtype[Any] = self.variable.dtype
-        return dtype
+        return dtype.newbyteorder("=")  # NetCDF 3 is big-endian
 
     @property
     def native_chunks(self) -> tuple[int, ...] | None:
@@ -64,7 +65,7 @@ class StoreVariable(LazyArray):
 
     def read(self, window: Window) -> npt.NDArray[Any]:
         try:
-            return np.ascontiguousarray(self.variable[window].values)
+            return np.ascontiguousarray(self.variable[window].values, self.dtype)
         except (OSError, RuntimeError, ValueError) as error:
             raise ProductError(
                 f"{self.path}: {self.name} cannot be read at {window} ({error}); the store is truncated or damaged"
@@ -96,6 +97,10 @@ def open_store(path: Path, engine: str, chunks: Chunks) -> xr.Dataset:
 
 
 def _open(path: Path, engine: str) -> xr.Dataset:
+    if _is_netcdf3(path):
+        engine = "scipy"
+        if find_spec("scipy") is None:
+            raise KararasterError(f"{path}: NetCDF 3 needs scipy: pip install 'kararaster[netcdf]'")
     try:
         # consolidated metadata spare requests to a server; a folder has none to spare
         options: dict[str, Any] = {"consolidated": False} if engine == "zarr" else {}
@@ -107,10 +112,6 @@ def _open(path: Path, engine: str) -> xr.Dataset:
             f"{path}: {error}; NetCDF needs the extra netcdf: pip install 'kararaster[netcdf]'"
         ) from error
     except (OSError, RuntimeError, ValueError, KeyError) as error:
-        if _is_netcdf3(path):
-            raise UnsupportedProductError(
-                f"{path}: is NetCDF 3, want NetCDF 4; convert it: nccopy -k nc4 old.nc new.nc"
-            ) from error
         raise ProductError(f"{path}: not a readable {engine} store ({error}); write or fetch it again") from error
     return stored
 

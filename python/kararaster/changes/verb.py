@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Hashable
 from typing import Any, Literal
 
@@ -132,7 +133,10 @@ def change(
     conventions.require_dataset(ds)
     found = subject(ds, params.pop("bands", None))
     if event is None:
-        _require_breaks(found, method, baseline)
+        _require_breaks(found, method)
+        _refuse_what_needs_an_event(
+            pre=pre, post=post, combine=combine, alpha=alpha, control=control, baseline=baseline
+        )
         return find_breaks(found, rules(params))
     if control not in ("fdr", None):
         raise InvalidInputError(f"control: got {control!r}, want 'fdr' or None")
@@ -150,7 +154,7 @@ def change(
     return compare_periods(found, question, baseline)
 
 
-def _require_breaks(found: Subject, method: str | None, baseline: xr.Dataset | None) -> None:
+def _require_breaks(found: Subject, method: str | None) -> None:
     """Refuse to go on without an event where the answer needs one."""
     if found.scale == "power":
         raise InvalidInputError(
@@ -162,5 +166,14 @@ def _require_breaks(found: Subject, method: str | None, baseline: xr.Dataset | N
             f"event: got None; {method!r} compares two periods: give the date of the event, or take method='ccdc', which "
             "finds the date itself"
         )
-    if baseline is not None:
-        raise InvalidInputError("baseline: goes with an event, which was not given")
+
+
+def _refuse_what_needs_an_event(**given: Any) -> None:
+    """A forgotten event must not turn a test into a search for breaks."""
+    usual = {name: parameter.default for name, parameter in inspect.signature(change).parameters.items()}
+    for name, value in given.items():
+        if value is not usual[name] and (usual[name] is None or value != usual[name]):
+            raise InvalidInputError(
+                f"{name}: goes with an event, which was not given; breaks are searched for with harmonics, consecutive, "
+                "rmse_factor, min_obs and min_span"
+            )
