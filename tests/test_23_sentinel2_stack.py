@@ -7,6 +7,7 @@ import shutil
 
 import numpy as np
 import pytest
+import rasterio
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,18 @@ def test_tiles_of_a_datatake_are_merged_and_baselines_harmonised(town, whole, gr
     np.testing.assert_array_equal(stack["scl"].values, [old["scl"].values, new["scl"].values])
     assert stack["red"].dims == ("time", "y", "x")
     assert stack.odc.geobox == grid
+
+
+def test_a_grid_in_degrees_has_rows_and_columns_too(town, grid, tmp_path):
+    degrees = grid.to_crs("EPSG:4326")
+    stack = sentinel2_stack(town, grid=degrees, mask=False)
+    assert dict(stack.sizes) == {"time": 2, "y": degrees.shape.y, "x": degrees.shape.x}
+    assert stack.odc.geobox.crs.epsg == 4326
+    np.testing.assert_allclose(stack.odc.geobox.affine, degrees.affine, rtol=0, atol=1e-9)
+    (path,) = stack.isel(time=0).kara.index("NDVI").kara.to_cog(tmp_path)
+    with rasterio.open(path) as file:
+        np.testing.assert_allclose(file.transform, degrees.affine, rtol=0, atol=1e-9)
+        assert file.crs.to_epsg() == 4326
 
 
 def test_what_each_date_says_about_itself(town, grid):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import xarray as xr
 from rasterio.transform import from_origin
 
 import kararaster as kr
+from kararaster import rasterfile
 from kararaster.blocks import lazy_of
 from kararaster.errors import (
     GeometryError,
@@ -293,6 +295,42 @@ def test_store_keeps_integers_and_blanks_floats(tmp_path):
     np.testing.assert_array_equal(back["red"].values, ds["red"].values)
     np.testing.assert_array_equal(back["vv"].values, ds["vv"].values)
     assert np.isnan(back["vv"].values[0, 1, 1])
+
+
+def test_numbers_of_sentinel2_bands_become_names(tmp_path):
+    for number in ("B04", "B08", "B8A", "B11", "SCL"):
+        write(tmp_path / f"T33TWM_20230810T100031_{number}.tif", np.ones((2, 3), np.uint16))
+    assert list(kr.open_stack(tmp_path).data_vars) == ["red", "nir", "nir08", "swir16", "scl"]
+    for path in tmp_path.iterdir():
+        path.rename(path.with_name(path.name.replace("T33TWM", "LC08")))
+    assert list(kr.open_stack(tmp_path).data_vars) == ["scl", "b04", "b08", "b11", "b8a"]
+
+
+def test_a_folder_of_products_is_sent_to_their_readers(tmp_path):
+    (tmp_path / "S2A_MSIL2A_20230905T073621_N0509_R092_T38SMJ_20230905T120000.SAFE").mkdir()
+    with pytest.raises(ProductNotFoundError, match=r"sentinel2_stack\(folder, grid="):
+        kr.open_stack(tmp_path)
+
+
+def test_files_of_all_threads_are_closed_before_the_interpreter_goes(tmp_path):
+    write(tmp_path / "20230101_vv.tif", image(1))
+    source, done, opened = kr.open_stack(tmp_path)["vv"].data.lazy, threading.Event(), []
+
+    def work():
+        source.read((slice(0, 1), slice(0, 4), slice(0, 4)))
+        opened.extend(rasterfile.open_files._kept.datasets.values())
+        ready.set()
+        done.wait(10)
+
+    ready, thread = threading.Event(), threading.Thread(target=work)
+    thread.start()
+    assert ready.wait(10)
+    assert [dataset.closed for dataset in opened] == [False]
+    rasterfile.close_files()
+    assert [dataset.closed for dataset in opened] == [True]
+    done.set()
+    thread.join()
+    assert source.read((slice(0, 1), slice(0, 4), slice(0, 4))).shape == (1, 4, 4)
 
 
 def test_variables_of_a_zarr_store_have_an_order(tmp_path):

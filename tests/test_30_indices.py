@@ -160,7 +160,7 @@ def test_formulas_take_symbols_and_names_and_say_so() -> None:
     assert got["ndvi"].attrs["history"] == "index('NDVI')"
     assert got["ndvi"].attrs["standard_name"] == "normalized_difference_vegetation_index"
     assert got["ndvi"].attrs["units"] == "1"
-    assert got["ndvi"].attrs["valid_range"] == [-1.0, 1.0]
+    assert got["ndvi"].attrs["nominal_range"] == [-1.0, 1.0]
     assert "scale_factor" not in got["ndvi"].attrs
     assert "_FillValue" not in got["ndvi"].attrs
 
@@ -295,7 +295,11 @@ def test_bad_input_is_named(ds: xr.Dataset, error: type[Exception], says: str) -
             r"formula: got the name 'x', want .* coordinate .* \(x, y\)",
         ),
         ({"formula": {"": "N"}}, errors.InvalidInputError, "formula: got the name ''"),
-        ({"formula": "NIR"}, errors.FormulaError, r"got 'NIR' at character 1, want a band \(A, B, G, R, .* S2, VV"),
+        (
+            {"formula": "NIR"},
+            errors.FormulaError,
+            r"got 'NIR' at character 1, want a band \(R, N, S1, red, nir, swir16\); did you mean nir\?",
+        ),
         ({"names": ["NDVI"], "valid_reflectance": (1, 0)}, errors.InvalidInputError, "valid_reflectance"),
         ({"names": ["NDVI"], "valid_reflectance": (0, float("nan"))}, errors.InvalidInputError, "valid_reflectance"),
         ({"names": ["NDVI"], "valid_reflectance": 3}, errors.InvalidInputError, "valid_reflectance"),
@@ -317,6 +321,58 @@ def test_errors_in_formulas_point_at_the_character(formula: str, at: int) -> Non
     *_, shown, caret = str(caught.value).splitlines()
     assert caret.strip() == "^"
     assert shown[caret.index("^") - at :] == formula
+
+
+@pytest.mark.parametrize(
+    ("formula", "says"),
+    [
+        ("N / nirr", "did you mean nir?"),
+        ("n / R", "did you mean N?"),
+        ("N / swir1", "did you mean swir16?"),
+        ("N / swir2", "did you mean swir22?"),  # not in the Dataset, which is said next
+        ("log(N)", "did you mean ln or log10?"),
+        ("N * sqr(N)", "did you mean sqrt?"),
+        ("NDVI - R", "NDVI is an index: give it by name"),
+    ],
+)
+def test_unknown_names_in_formulas_are_answered_with_the_nearest(formula: str, says: str) -> None:
+    with pytest.raises(errors.FormulaError) as caught:
+        FLAT.kara.index(formula=formula)
+    message, shown, caret = str(caught.value).splitlines()
+    assert says in message
+    assert shown == formula
+    unknown = message.split("'")[1]
+    assert formula[caret.index("^") :].startswith(unknown)
+    assert "VV" not in message
+
+
+def test_a_name_that_resembles_nothing_gets_no_suggestion() -> None:
+    with pytest.raises(errors.FormulaError, match=r"want a band \(R, N, S1, red, nir, swir16\)\n"):
+        FLAT.assign({"S2-L2A-B04": FLAT.red}).kara.index(formula="N - elevation")  # which no formula can name
+
+
+def test_formulas_take_band_numbers() -> None:
+    want = FLAT.kara.index(formula="(nir - red) / (nir + red)")["index"]
+    for formula in ("(B8 - B4) / (B8 + B4)", "(B08 - B04) / (B08 + R)"):
+        got = FLAT.kara.index(formula=formula)["index"]
+        assert got.values.tobytes() == want.values.tobytes()
+        assert "nir" in got.attrs["formula"]
+        assert "B8" not in got.attrs["formula"]
+    with pytest.raises(errors.MissingVariableError, match=r"'nir08' \(B8A\)"):
+        FLAT.kara.index(formula="B8A / N")
+    own = FLAT.assign(B8=FLAT.nir * 2)
+    np.testing.assert_allclose(own.kara.index(formula="B8 / N")["index"], 2)
+    assert own.kara.index(formula="B8 / N")["index"].attrs["formula"] == "B8 / nir"
+
+
+def test_nir08_is_named_as_the_way_out_where_nir_is_missing() -> None:
+    narrow = FLAT.rename(nir="nir08")
+    with pytest.raises(errors.MissingVariableError, match=r"ds\.rename\(nir08='nir'\), or a formula with N2"):
+        narrow.kara.ndvi()
+    xr.testing.assert_identical(narrow.rename(nir08="nir").kara.ndvi(), FLAT.kara.ndvi())
+    with pytest.raises(errors.MissingVariableError) as caught:
+        FLAT.drop_vars("nir").kara.ndvi()
+    assert "rename" not in str(caught.value)
 
 
 @pytest.mark.parametrize("formula", ["1 + 2", "0.5", "sqrt(2) / 3"])

@@ -239,6 +239,12 @@ def test_a_real_cube_whose_classes_are_uint16(samples: Path) -> None:
     assert clear.max() > 0.9
 
 
+@pytest.mark.parametrize(("size", "opening", "growing"), [(40.0, 1, 1), (60.0, 0, 1), (80.0, 0, 1), (100.0, 0, 0)])
+def test_radii_below_half_a_pixel_vanish(size: float, opening: int, growing: int) -> None:
+    ds = on_grid(scene(classes((60, 50), seed=9, cell=7)), size)
+    assert_masked(ds, ds.kara.mask_clouds(buffer=2), expected(ds.scl.values, KEEP, opening, growing))
+
+
 def refused(kind: type[Exception], part: str, ds: xr.Dataset, **arguments: object) -> None:
     with pytest.raises(kind, match=re.escape(part)):
         ds.kara.mask_clouds(**arguments)

@@ -246,6 +246,17 @@ def test_what_the_result_says_of_itself() -> None:
     assert only.n_valid.dims == ("time", "band", "y", "x")
 
 
+def test_digital_numbers_without_a_scale_are_not_passed_off_as_reflectance() -> None:
+    values = numbers(4, (5, 6, 7))
+    with pytest.raises(errors.UnitsError, match=r"^red: got uint16 without scale_factor.*attrs\['add_offset'\]"):
+        stack(**values).kara.composite()
+    with pytest.raises(errors.UnitsError, match=r"^b5: got uint16"):
+        stack({"quantity": "surface_reflectance"}, b5=values["red"]).kara.composite()
+    plain = stack(count=values["red"]).kara.composite("mean", bands="count")
+    np.testing.assert_allclose(plain["count"].values, values["red"].mean(axis=0), rtol=1e-7)
+    assert "units" not in plain["count"].attrs
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 0, 4), (3, 1, 1), (5, 1, 9)])
 @pytest.mark.parametrize("how", METHODS, ids=str)
 def test_small_and_empty_and_invalid_images(shape: tuple[int, int, int], how: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ import pytest
 import xarray as xr
 
 import kararaster as kr
-from kararaster import catalog, errors, spyndex_catalog
+from kararaster import catalog, errors, spelling, spyndex_catalog
 from kararaster.conventions import POLARIZATIONS
 from kararaster.optical import OPTICAL_BANDS
 
@@ -178,7 +178,7 @@ def test_ranges_hold_for_reflectance_between_0_and_1() -> None:
     for name, bounds in zip(table["name"], table["range"], strict=True):
         values = got[name.lower().replace("-", "_")].values
         if bounds is None:
-            assert "valid_range" not in got[name.lower()].attrs
+            assert "nominal_range" not in got[name.lower()].attrs
             continue
         low, high = np.float32(bounds)
         assert np.nanmin(values) >= low, name
@@ -224,6 +224,34 @@ def test_without_spyndex_its_names_are_unknown(monkeypatch: pytest.MonkeyPatch) 
     assert float(kr.index(one_pixel(), "NDVI")["ndvi"].values[0]) > 0.7
 
 
+@pytest.mark.parametrize(
+    ("written", "near"),
+    [("NVDI", "NDVI"), ("NDIV", "NDVI or NDII"), ("SAVI1", "SAVI"), ("vgnirby", "VgNIR-BI"), ("ND", "")],
+)
+def test_the_nearest_names_of_the_catalogue_are_asked_for(
+    written: str, near: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spyndex_catalog, "_spyndex", lambda: None)
+    asks = f"did you mean {near}?" if near else "kararaster.index_catalog() shows which there are"
+    with pytest.raises(errors.InvalidInputError) as caught:
+        kr.index(one_pixel(), written)
+    assert str(caught.value) == f"names: there is no index {written!r}; {asks}"
+
+
+def test_names_of_spyndex_come_last_and_are_said_to_be_its_own() -> None:
+    pytest.importorskip("spyndex")
+    with pytest.raises(errors.InvalidInputError, match=r"did you mean NDVI, or .*NMDI of spyndex\?$"):
+        kr.index(one_pixel(), "NVDI")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "slips"),
+    [("nvdi", "ndvi", 1), ("nirr", "nir", 1), ("nmdi", "ndvi", 2), ("", "abc", 3), ("kitten", "sitting", 3)],
+)
+def test_slips_are_counted(one: str, other: str, slips: int) -> None:
+    assert spelling.distance(one, other) == spelling.distance(other, one) == slips
+
+
 def test_the_table_says_what_each_index_needs() -> None:
     table = kr.index_catalog().set_index("name")
     assert list(table.columns) == ["long_name", "formula", "bands", "range", "domain", "reference"]
@@ -249,3 +277,22 @@ def test_integers_of_unknown_scale_are_refused_where_the_scale_counts() -> None:
     for band in ds.data_vars.values():
         band.attrs["scale_factor"] = 1e-4
     assert kr.index(ds, "NBI")["nbi"].values == pytest.approx([0.12, 0.34])
+
+
+def test_floats_that_are_no_reflectance_are_refused_where_the_scale_counts() -> None:
+    numbers = np.random.default_rng(7).uniform(1000, 6000, (2, 40, 50)).astype(np.float32)
+    ds = xr.Dataset({name: (("y", "x"), values) for name, values in zip(("red", "nir"), numbers, strict=True)})
+    ds["nir"][:20, 0] = np.nan
+    with pytest.raises(errors.UnitsError, match=r"SAVI of digital numbers .* most values are above 2"):
+        kr.index(ds, "NDVI", "SAVI")
+    ratios = kr.index(ds, "NDVI", formula={"sum": "N + R"})
+    np.testing.assert_allclose(ratios["sum"], ds.nir + ds.red, rtol=1e-6)
+    assert kr.index(ds.chunk(), "SAVI")["savi"].chunks  # lazy arrays are not looked at
+    snow = xr.where(np.arange(50) < 10, ds, ds * 1e-4)  # a fifth is far too bright
+    assert kr.index(snow.transpose("y", "x"), "SAVI")["savi"].shape == (40, 50)
+    for band in ds.data_vars.values():
+        band.attrs["scale_factor"] = 1e-4
+    nir, red = (ds[name].values.astype(np.float64) * 1e-4 for name in ("nir", "red"))
+    np.testing.assert_allclose(
+        kr.index(ds, "SAVI")["savi"], 1.5 * (nir - red) / (nir + red + 0.5), rtol=1e-5, atol=1e-6
+    )

@@ -325,25 +325,40 @@ def test_single_outliers_are_no_break() -> None:
     assert kr.change(ds, consecutive=2).changed.all()
 
 
-def test_too_few_dates_give_no_model_and_no_date() -> None:
-    got = kr.change(seasonal(11, (3, 4)))
-    assert np.isnan(got.statistic).all()
-    assert np.isnat(got.change_time.values).all()
-    assert np.isnan(got.magnitude).all()
-    assert (got.n_obs == 11).all()
-    assert not got.changed.any()
+def test_too_few_dates_in_a_pixel_give_no_model_and_no_date() -> None:
+    ds = seasonal(30, (3, 4))
+    ds["ndvi"].values[11:, :, 1:] = np.nan
+    got, short = kr.change(ds), kr.change(ds).isel(x=slice(1, None))
+    assert np.isnan(short.statistic).all()
+    assert np.isnat(short.change_time.values).all()
+    assert np.isnan(short.magnitude).all()
+    assert (short.n_obs == 11).all()
+    assert not short.changed.any()
+    assert np.isfinite(got.statistic.isel(x=0)).any()
 
 
-def test_the_real_cube_runs(samples: Path) -> None:
+def test_dates_that_allow_no_model_are_refused(no_compute: None) -> None:
+    ds = seasonal(30, (3, 4), every=14).chunk(y=1)
+    with pytest.raises(errors.NoDatesError, match=r"got 11 dates, want at least 12 \(min_obs=12.*covers 2018-01-"):
+        kr.change(ds.isel(time=slice(0, 11)))
+    with pytest.raises(errors.NoDatesError, match=r"got 5 dates, want at least 9 \(min_obs=2, harmonics=2\)"):
+        kr.change(ds.isel(time=slice(0, 5)), min_obs=2)
+    kr.change(ds.isel(time=slice(0, 9)), min_obs=2, min_span="90D")
+    with pytest.raises(errors.NoDatesError, match=r"got dates over \d+ days, want at least 365 \(min_span\)"):
+        kr.change(ds.isel(time=slice(0, 20)))
+
+
+def test_the_real_cube_is_too_short_for_a_year_but_not_for_a_month(samples: Path) -> None:
     with xr.open_dataset(samples / "s2-optical-cubes" / "test_optical_cube.nc") as cube:
         ds = xr.Dataset({
             name: cube[f"S2-L2A-{old}"].rename(t="time").assign_attrs(scale_factor=1e-4)
             for name, old in (("red", "B04"), ("nir", "B08"))
         })  # fmt: skip
-        got, ndvi = kr.change(ds), kr.ndvi(ds).values
+        with pytest.raises(errors.NoDatesError, match="min_span"):
+            kr.change(ds)
+        got, ndvi = kr.change(ds, min_span="30D", harmonics=1), kr.ndvi(ds).values
     np.testing.assert_array_equal(got.n_obs, np.isfinite(ndvi).sum(0))
-    assert np.isnan(got.statistic).all()
-    assert np.isnat(got.change_time.values).all()
+    np.testing.assert_array_equal(np.isnat(got.change_time.values), ~got.changed.values)
 
 
 def test_dates_of_breaks_are_written(tmp_path: Path) -> None:
@@ -411,6 +426,8 @@ def test_the_methods_are_listed() -> None:
         (lambda: kr.change(indices((2, 2)), event="2020-09-19"), errors.NoDatesError, "0 before.*season=False"),
         (lambda: kr.change(indices((2, 2)).assign(ndvi=lambda d: d.ndvi.assign_attrs(units="dB")), **THREE_YEARS),
          errors.UnitsError, "index"),
+        (lambda: kr.change(indices((2, 2)), event=EVENT, seasonal=False), errors.InvalidInputError,
+         r"seasonal.*want some of \['bands', 'min_post', 'min_pre', 'season'\]"),
         (lambda: kr.change(indices((2, 2)), event=EVENT, season="no"), errors.InvalidInputError, "^season: got 'no'"),
         (lambda: kr.change(indices((2, 2)).isel(time=[0, 1, 1, 2])), errors.InvalidInputError, "twice"),
         (lambda: kr.change(kr.simulate.stack(shape=(8, 8))), errors.InvalidInputError, "radar"),

@@ -132,6 +132,32 @@ def test_names_of_other_variables_come_back_as_bands(tmp_path):
     np.testing.assert_array_equal(back["ndvi"].values, ds["ndvi"].values)
 
 
+@pytest.mark.parametrize("bands", [("red", "nir"), "nir"])
+@pytest.mark.parametrize("write", [kr.to_cog, kr.to_zarr])
+@pytest.mark.parametrize("chunks", [None, {"time": 1, "y": 25, "x": 40}])
+def test_composites_by_period_come_back(tmp_path, bands, write, chunks):
+    dates = ("2022-04-05T10:00:00", "2022-08-05T10:00:00", "2023-05-05T10:00:00")
+    ds = kr.simulate.optical(shape=(50, 60), dates=dates, bands=("red", "nir"), chunks=chunks)
+    yearly = ds.kara.composite("mean", period="YS", bands=bands)
+    assert yearly["n_valid"].dims == ("time", "band", "y", "x")
+    write(yearly, tmp_path / "out")
+    back = kr.open_stack(tmp_path / "out")
+    np.testing.assert_array_equal(back["time"].values, yearly["time"].values)
+    for name in yearly["band"].values:
+        np.testing.assert_array_equal(back[name].values, yearly[name].values)
+        counts = back[f"n_valid_{name}"] if write is kr.to_cog else back["n_valid"].sel(band=name)
+        np.testing.assert_array_equal(counts.values, yearly["n_valid"].sel(band=name).values)
+        assert counts.dtype == np.uint16
+    if write is kr.to_cog:
+        with rasterio.open(tmp_path / "out" / "n_valid_20230101T000000.tif") as file:
+            assert file.descriptions == tuple(f"n_valid_{name}" for name in yearly["band"].values)
+    else:
+        assert back["n_valid"].dims == ("time", "band", "y", "x")
+        tiled = kr.open_stack(tmp_path / "out", chunks=(1, 20, 30))["n_valid"]
+        assert tiled.chunks == ((1, 1), (1,) * yearly.sizes["band"], (20, 20, 10), (30, 30))
+        xr.testing.assert_equal(tiled.compute(), back["n_valid"].compute())
+
+
 def test_two_orbits_at_one_second_get_two_files(tmp_path):
     ds = kr.simulate.stack(shape=(20, 30), dates_pre=1, dates_post=1)[["vv"]]
     shared = np.array(["2023-09-01", "2023-09-02", "2023-09-02T00:00:00.5", "2023-09-03"], "datetime64[ns]")
@@ -179,6 +205,8 @@ def test_bad_results_are_named(tmp_path):
         kr.to_cog(ds.assign(wave=ds["p_value"].astype(np.complex64)), tmp_path)
     with pytest.raises(InvalidInputError, match=r"^deep"):
         kr.to_cog(ds.assign(deep=ds["magnitude"].expand_dims("season")), tmp_path)
+    with pytest.raises(InvalidInputError, match=r"^deep: .*transpose it"):
+        kr.to_cog(ds.assign(deep=ds["red"].expand_dims("season")), tmp_path)
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ProductError, match=r"^folder"):
         kr.to_cog(ds, tmp_path / "file")
@@ -280,3 +308,16 @@ def test_change_map_refuses_other_shapes(tmp_path):
     layers = {"backscatter_db": flat, "changed": flat[:3] > 0, "direction": flat.astype(np.int8)}
     with pytest.raises(InvalidInputError, match=r"^changed"):
         change_map(tmp_path / "m.png", **layers, resolution=1, title="")
+
+
+def test_dates_joined_with_different_offsets_are_not_written(tmp_path):
+    old, new = (
+        kr.open_sentinel2(
+            kr.simulate.sentinel2(tmp_path, shape=(60, 60), time=time, baseline=baseline, bands=("red", "nir"))
+        )
+        for time, baseline in (("2021-09-05T07:36:21", "03.01"), ("2023-09-05T07:36:21", "05.09"))
+    )
+    joined = xr.concat([old, new], "time")
+    with pytest.raises(UnitsError, match="sentinel2_stack"):
+        joined.kara.to_cog(tmp_path / "maps")
+    assert not (tmp_path / "maps").exists() or not any((tmp_path / "maps").iterdir())

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import kararaster as kr
 from kararaster import demo
 from kararaster.cli import app
-from kararaster.quicklook import BRIGHTER, DARKER, optical_map
+from kararaster.quicklook import BRIGHTER, DARKER, optical_map, optical_map_of_result
 
 runner = CliRunner()
 
@@ -116,6 +116,66 @@ def test_change_leaves_what_the_function_gives(stack, tmp_path):
     assert (out / "map.png").exists()
 
 
+AUTUMNS = tuple(f"{year}-{day}T07:36:21" for year in (2021, 2022, 2023) for day in ("09-21", "10-01", "10-11", "10-21"))
+
+
+@pytest.mark.parametrize("bands", [("red", "green", "blue", "nir", "swir16"), ("red", "nir")])
+def test_change_of_an_optical_stack(tmp_path, bands):
+    ds = kr.simulate.optical(shape=(128, 96), dates=AUTUMNS, bands=bands, chunks={"time": 1, "y": 50, "x": 96})
+    out, when = tmp_path / "maps", {"event": "2023-09-19", "pre": "730D"}
+    store = kr.to_zarr(ds, tmp_path / "optical.zarr")
+    shown = runner.invoke(app, ["change", str(store), "--event", when["event"], "--pre", when["pre"], "-o", str(out)])
+    assert shown.exit_code == 0, shown.output
+    expected = kr.change(ds, **when).compute()
+    assert expected.attrs["method"] == "ttest"
+    with rasterio.open(out / "p_value.tif") as file:
+        np.testing.assert_array_equal(file.read(1), expected["p_value"].values)
+    assert expected["changed"].sum() > 10
+    tested = int((expected["n_orbits"] > 0).sum())
+    assert f"{int(expected['changed'].sum()):,} of {tested:,} tested pixels changed" in shown.output
+    assert (out / "map.png").exists() == ("blue" in bands)
+    assert ("no picture: it wants reflectance in the bands red, green and blue" in shown.output) == (
+        "blue" not in bands
+    )
+
+
+def test_the_picture_of_an_optical_change_is_that_of_its_maps(tmp_path):
+    ds = kr.simulate.optical(shape=(1500, 60), dates=AUTUMNS[:4], bands=("red", "green", "blue"), chunks=500)
+    image = ds.kara.composite()
+    rng = np.random.default_rng(3)
+    changed, rise = rng.random(image.red.shape) < 0.3, rng.normal(0, 0.2, (2, *image.red.shape)).astype(np.float32)
+    maps = {"changed": (("y", "x"), changed), "magnitude": (("band", "y", "x"), rise)}
+    kr.to_cog(image.drop_vars(["n_valid", "band"]).assign(maps), tmp_path)
+    drawn = optical_map_of_result(tmp_path / "a.png", tmp_path, before=image, after=image * 0.5, title="Test")
+    colors = np.stack([image[band].values[::2, ::2] for band in ("red", "green", "blue")], axis=-1)
+    layers = {"before": colors, "after": colors * np.float32(0.5), "difference": rise[0, ::2, ::2]}
+    same = optical_map(tmp_path / "b.png", **layers, changed=changed[::2, ::2], resolution=20, title="Test")
+    assert drawn.read_bytes() == same.read_bytes()
+
+
+def test_change_without_an_event_dates_the_breaks_of_an_optical_stack(tmp_path):
+    days = np.arange("2021-01-05", "2023-12-31", 24, dtype="datetime64[D]")
+    ds = kr.simulate.optical(shape=(40, 30), dates=tuple(map(str, days)), bands=("red", "nir"))
+    out = tmp_path / "maps"
+    shown = runner.invoke(app, ["change", str(kr.to_zarr(ds, tmp_path / "s.zarr")), "-o", str(out)])
+    assert shown.exit_code == 0, shown.output
+    expected = kr.change(ds)
+    modelled = int(np.isfinite(expected["statistic"]).sum())
+    assert f"{int(expected['changed'].sum()):,} of {modelled:,} pixels with a model left their seasonal" in shown.output
+    assert "no picture: without an event" in shown.output
+    with rasterio.open(out / "change_count.tif") as file:
+        np.testing.assert_array_equal(file.read(1), expected["change_count"].values)
+
+
+def test_only_radar_is_despeckled(tmp_path):
+    ds = kr.simulate.optical(shape=(20, 20), bands=("red", "nir"))
+    store, out = kr.to_zarr(ds, tmp_path / "optical.zarr"), tmp_path / "maps"
+    shown = runner.invoke(app, ["change", str(store), "-o", str(out), "--despeckle", "lee"])
+    assert shown.exit_code == 2
+    assert "--despeckle: got 'lee', but only radar has speckle" in shown.output
+    assert not out.exists()
+
+
 def test_index_of_a_stack_leaves_what_the_function_gives(tmp_path):
     ds = kr.simulate.optical(shape=(96, 80), chunks={"time": 1, "y": 50, "x": 80})
     store, out = kr.to_zarr(ds, tmp_path / "optical.zarr"), tmp_path / "maps"
@@ -146,6 +206,22 @@ def test_index_of_a_product(tmp_path):
         assert file.res == (20, 20)
 
 
+def test_index_leaves_out_clouds_where_asked(tmp_path):
+    product = kr.simulate.sentinel2(
+        tmp_path, shape=(120, 120), bands=("red", "nir", "scl"), cloud_cover=0.4, driver="GTiff"
+    )
+    scene = kr.open_sentinel2(product, resolution=20)
+    for source in (product, kr.to_zarr(scene, tmp_path / "scene.zarr")):
+        for flag, ds in (("--mask", scene.kara.mask_clouds()), ("--no-mask", scene)):
+            out = tmp_path / source.suffix / flag
+            shown = runner.invoke(app, ["index", str(source), "NDVI", "--resolution", "20", flag, "-o", str(out)])
+            assert shown.exit_code == 0, shown.output
+            (path,) = out.glob("ndvi_*.tif")
+            with rasterio.open(path) as file:
+                np.testing.assert_array_equal(file.read(1), ds.kara.ndvi().values[0])
+    assert np.isnan(scene.kara.mask_clouds().kara.ndvi()).mean() > 0.3 > np.isnan(scene.kara.ndvi()).mean()
+
+
 def test_index_lists_the_catalogue():
     shown = runner.invoke(app, ["index", "--list"])
     assert shown.exit_code == 0
@@ -156,6 +232,7 @@ def test_index_lists_the_catalogue():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (["change", "{stack}", "-o", "{out}"], "give the date of the event"),
         (["change", "{stack}", "--event", "2031-01-01", "-o", "{out}"], "after"),
         (["change", "{stack}", "--event", "soon", "-o", "{out}"], "event"),
         (["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--method", "magic"], "hotelling"),
@@ -170,6 +247,7 @@ def test_index_lists_the_catalogue():
         (["index", "{stack}", "NDVX", "-o", "{out}"], "did you mean NDVI"),
         (["index", "{stack}", "--formula", "vh/vv", "-o", "{out}"], "--formula: got 'vh/vv', want NAME=FORMULA"),
         (["index", "{stack}", "NDVI"], "want a STACK and -o FOLDER"),
+        (["index", "{stack}", "NDVI", "--mask", "-o", "{out}"], "want the scene classification"),
         (["demo", "--size", "0", "--folder", "{out}"], "size"),
     ],
 )

@@ -7,6 +7,7 @@ reflectance between 0 and 1; None where a pole makes the index unbounded (at the
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,12 @@ BANDS = {
     "VV": "vv", "VH": "vh", "HH": "hh", "HV": "hv",
 }  # fmt: skip
 """Symbol in formulas -> name of the variable: the common name of STAC, or the polarisation."""
+_NUMBERS = {
+    "1": "coastal", "2": "blue", "3": "green", "4": "red", "5": "rededge1", "6": "rededge2", "7": "rededge3", "8": "nir",
+    "8A": "nir08", "9": "nir09", "11": "swir16", "12": "swir22",
+}  # fmt: skip
+BAND_NUMBERS = {form.format(number): name for number, name in _NUMBERS.items() for form in ("B{}", "B{:0>2}")}
+"""Band of Sentinel-2 (B8, B08, B8A) -> name of the variable: formulas take it as well."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Definition:
     name: str
     long_name: str
     domain: str
-    valid_range: tuple[float, float] | None
+    nominal_range: tuple[float, float] | None
     formula: str
     reference: str
     note: str = ""
@@ -52,17 +59,21 @@ class Definition:
         """Names of the variables it is computed from."""
         return [BANDS.get(symbol, symbol) for symbol in _kernels.formula_symbols(self.formula)]
 
-    def attributes(self) -> dict[str, Any]:
-        """Attributes of the result; the formula in names of variables."""
+    def attributes(self, variables: Mapping[str, str]) -> dict[str, Any]:
+        """Attributes of the result; the formula in names of `variables`, which are those of its symbols.
+
+        The range is not called `valid_range`: CF software takes what lies outside that for missing, and an index of negative
+        reflectance, which dark pixels have, lies outside and is meant.
+        """
         found: dict[str, Any] = {
             "long_name": self.long_name,
             "units": "1",
-            "formula": SYMBOL.sub(lambda symbol: BANDS.get(symbol[0], symbol[0]), self.formula),
+            "formula": SYMBOL.sub(lambda symbol: variables.get(symbol[0], symbol[0]), self.formula),
         }
         if self.reference:
             found["references"] = self.reference
-        if self.valid_range:
-            found["valid_range"] = list(self.valid_range)
+        if self.nominal_range:
+            found["nominal_range"] = list(self.nominal_range)
         return found
 
     def history(self) -> str:
@@ -232,6 +243,6 @@ def index_catalog() -> pd.DataFrame:
     """
     import pandas as pd  # noqa: PLC0415 (xarray has it; takes long to import)
 
-    columns = ["name", "long_name", "formula", "bands", "valid_range", "domain", "reference"]
+    columns = ["name", "long_name", "formula", "bands", "nominal_range", "domain", "reference"]
     table = pd.DataFrame([[getattr(row, column) for column in columns] for row in _TABLE], columns=columns)
-    return table.rename(columns={"valid_range": "range"})
+    return table.rename(columns={"nominal_range": "range"})

@@ -24,8 +24,6 @@ app = typer.Typer(
 )
 
 ERROR_EXIT = 2
-_MAP_PIXELS = 2**27
-"""Largest map that is drawn as a picture; larger ones are looked at with the overviews of their COGs."""
 
 
 @app.callback()
@@ -80,29 +78,50 @@ def info(
 @app.command()
 def change(
     context: typer.Context,
-    stack: Annotated[Path, typer.Argument(help="Folder of dated GeoTIFFs, Zarr store or NetCDF file; linear power.")],
-    event: Annotated[str, typer.Option(help="First day after the event, such as 2023-09-19 (UTC).")],
+    stack: Annotated[
+        Path, typer.Argument(help="Folder of dated GeoTIFFs, Zarr store or NetCDF file: radar or optical.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the maps.")],
-    pre: Annotated[str, typer.Option(help="Length of the period before.")] = "365D",
+    event: Annotated[
+        str | None,
+        typer.Option(
+            help="First day after the event, such as 2023-09-19 (UTC). Without: breaks, with their dates (optical).",
+            show_default=False,
+        ),
+    ] = None,
+    pre: Annotated[
+        str, typer.Option(help="Length of the period before; optical: of which the season of the period after.")
+    ] = "365D",
     post: Annotated[str, typer.Option(help="Length of the period after.")] = "60D",
-    method: Annotated[str, typer.Option(help="hotelling, ttest or logratio.")] = "hotelling",
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="hotelling (default for radar), ttest (for optical) or logratio (radar); ccdc (without an event).",
+            show_default=False,
+        ),
+    ] = None,
     combine: Annotated[str, typer.Option(help="How orbits are joined: fisher or stouffer.")] = "fisher",
     alpha: Annotated[float, typer.Option(help="False discovery rate of the pixels called changed.")] = 0.05,
-    despeckle: Annotated[str, typer.Option(help="Speckle filter before the test: lee, boxcar or none.")] = "none",
+    despeckle: Annotated[
+        str, typer.Option(help="Speckle filter of radar before the test: lee, boxcar or none.")
+    ] = "none",
     window: Annotated[int, typer.Option(help="Of the speckle filter, in pixels.")] = 7,
     enl: Annotated[float, typer.Option(help="Equivalent number of looks of the stack.")] = 4.4,
     pattern: Annotated[str | None, typer.Option(help="Regular expression with groups date, band, orbit.")] = None,
     one_geometry: Annotated[bool, typer.Option("--one-geometry", help="All dates share one orbit.")] = False,
 ) -> None:
-    """Test every pixel of a stack for a change at an event; leave COGs and a picture."""
+    """Find what changed in a stack, leave COGs and a picture: in radar power (linear) or optical indices (NDVI, NDBI) at an
+    event; or, without an event, the breaks of optical series and their dates."""
     with _readable_errors(context):
         from kararaster import change as test
         from kararaster import despeckle as filtered
         from kararaster import open_stack
+        from kararaster.cli_summary import summarize_change
 
         _check_choice("despeckle", despeckle, ("lee", "boxcar", "none"))
         ds = open_stack(stack, pattern=pattern)
         if despeckle != "none":
+            _require_radar(ds, despeckle)
             ds = filtered(ds, despeckle, window=window, enl=enl)  # type: ignore[arg-type]
         looks: dict[str, Any] = {"enl": enl} if method == "logratio" else {}
         result = test(
@@ -110,7 +129,7 @@ def change(
             by=None if one_geometry else "relative_orbit", **looks,
         )  # fmt: skip
         _write(result, output)
-        _summarize(ds, output, event=event, alpha=alpha)
+        summarize_change(ds, result, output, event=event, alpha=alpha)
 
 
 @app.command()
@@ -132,12 +151,17 @@ def index(
         list[str] | None, typer.Option(help="NAME=FORMULA, such as ratio=N/R; may be repeated.", show_default=False)
     ] = None,
     resolution: Annotated[int, typer.Option(help="Of the grid of a Sentinel-2 product, in metres: 10, 20 or 60.")] = 10,
+    mask: Annotated[
+        bool, typer.Option("--mask/--no-mask", help="Leave out clouds, shadows and snow, by the band scl.")
+    ] = False,
     pattern: Annotated[str | None, typer.Option(help="Regular expression with groups date, band, orbit.")] = None,
     catalogue: Annotated[bool, typer.Option("--list", help="Print the catalogue and leave.")] = False,
 ) -> None:
     """Compute spectral indices by name or by formula; leave COGs."""
     with _readable_errors(context):
         from kararaster import index as computed
+        from kararaster import mask_clouds
+        from kararaster.cli_summary import print_means
         from kararaster.errors import InvalidInputError
 
         if catalogue:
@@ -145,8 +169,9 @@ def index(
         if stack is None or output is None:
             raise InvalidInputError("index: want a STACK and -o FOLDER; kararaster index --list prints the catalogue")
         formulas = dict(map(_named_formula, formula or []))
-        result = computed(_open(stack, resolution, pattern), *(names or []), formula=formulas)
-        _print_means(result, _write(result, output), output)
+        ds = _open(stack, resolution, pattern)
+        result = computed(mask_clouds(ds) if mask else ds, *(names or []), formula=formulas)
+        print_means(result, _write(result, output), output)
 
 
 def main() -> None:
@@ -176,6 +201,17 @@ def _check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
 
     if given not in choices:
         raise InvalidInputError(f"--{option}: got {given!r}, want one of {', '.join(choices)}")
+
+
+def _require_radar(ds: xr.Dataset, despeckle: str) -> None:
+    from kararaster.cli_summary import is_radar
+    from kararaster.errors import InvalidInputError
+
+    if not is_radar(ds):
+        raise InvalidInputError(
+            f"--despeckle: got {despeckle!r}, but only radar has speckle, and the stack has {sorted(map(str, ds.data_vars))}; "
+            "leave it out"
+        )
 
 
 def _is_product(path: Path) -> bool:
@@ -208,64 +244,6 @@ def _write(result: xr.Dataset, output: Path) -> list[Path]:
     with Progress() as progress:
         task = progress.add_task("chunks", total=None)
         return to_cog(result, output, progress=lambda done, total: progress.update(task, completed=done, total=total))
-
-
-def _summarize(ds: xr.Dataset, output: Path, *, event: str, alpha: float) -> None:
-    """The share that changed, from the files, and the picture."""
-    import numpy as np
-    import rasterio
-    from rich.console import Console
-
-    from kararaster.conventions import radar_bands
-    from kararaster.quicklook import map_of_result
-
-    with rasterio.open(output / "n_orbits.tif") as file:
-        tested = np.count_nonzero(file.read(1))
-    with rasterio.open(output / "changed.tif") as file:
-        changed, pixels = np.count_nonzero(file.read(1) == 1), file.height * file.width
-    screen = Console()
-    screen.print(f"{changed:,} of {tested:,} tested pixels changed (false discovery rate {alpha:g}); maps in {output}")
-    if pixels > _MAP_PIXELS:
-        return
-    before = ds[radar_bands(ds)[0]].isel(time=slice(0, 6)).mean("time")
-    picture = map_of_result(
-        output / "map.png",
-        output,
-        before=before,
-        title=f"Change at {event}",
-        subtitle=f"{ds.sizes['time']} dates, false discovery rate {alpha:g}. Right: the framed part",
-    )
-    screen.print(f"picture: {picture}")
-
-
-def _print_means(result: xr.Dataset, files: list[Path], output: Path) -> None:
-    """What the maps hold, from the files: those of a variable lie behind each other, one a date."""
-    from rich.console import Console
-    from rich.table import Table
-
-    table = Table("index", "mean", "valid", "files", title_justify="left")
-    each = len(files) // len(result.data_vars)
-    for place, name in enumerate(result.data_vars):
-        own = files[place * each : (place + 1) * each]
-        mean, share = _mean_and_share(own)
-        table.add_row(str(name), f"{mean:.4f}", f"{share:.1%}", str(len(own)))
-    Console().print(table)
-    Console().print(f"{len(files)} maps in {output}")
-
-
-def _mean_and_share(files: list[Path]) -> tuple[float, float]:
-    """Mean of the valid pixels of some rasters, and their share."""
-    import numpy as np
-    import rasterio
-
-    total, valid, pixels = 0.0, 0, 0
-    for path in files:
-        with rasterio.open(path) as file:
-            for _, window in file.block_windows(1):
-                block = file.read(1, window=window)
-                finite = block[np.isfinite(block)]
-                total, valid, pixels = total + finite.sum(dtype=np.float64), valid + finite.size, pixels + block.size
-    return (total / valid if valid else float("nan")), (valid / pixels if pixels else 0.0)
 
 
 def _print_catalogue() -> None:

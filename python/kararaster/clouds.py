@@ -61,8 +61,9 @@ def mask_clouds(ds: xr.Dataset, keep: Iterable[int | str] = (4, 5, 6, 7), *, buf
         6 water, 7 unclassified. Add "snow_ice" to keep snow, and "dark_area" in steep valleys, whose own shade is in that class.
     buffer : int
         Pixels of 20 m by which clouds and shadows grow. On a grid of another pixel size, known from the coordinates (in metres
-        if no reference system says otherwise), this is as many pixels as make up that distance on the ground, rounded; without
-        coordinates a grid pixel counts as one of 20 m.
+        if no reference system says otherwise), this is as many pixels as make up that distance on the ground, rounded: less
+        than half a pixel is none, so that `buffer=2` grows nothing where pixels are larger than 80 m (and specks stay where
+        they are larger than 40 m). Without coordinates a grid pixel counts as one of 20 m.
 
     Returns
     -------

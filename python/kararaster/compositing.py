@@ -67,7 +67,8 @@ def composite(
     MissingVariableError
         No band, or no `red` and `nir` for "max_ndvi"; no dimension `time`.
     UnitsError
-        The dates differ in offset, some bands are decoded and some not, radar in decibel.
+        Optical bands of integers without `scale_factor`; the dates differ in offset, some bands are decoded and some not,
+        radar in decibel.
     NoDatesError
         No date, or none in any period.
 
@@ -143,6 +144,7 @@ def _stacks(ds: xr.Dataset, names: list[str], method: str) -> list[xr.DataArray]
             raise InvalidInputError(f"{name}: got dimensions {band.dims}, want {dims}; select one of the others first")
         if name in conventions.POLARIZATIONS:
             conventions.require_linear_power(band)
+        _require_scale(band)
         stacks.append(optical.readable(band.transpose(*dims)))
     if len(shapes := {(stack.dims, stack.shape) for stack in stacks}) > 1:
         raise InvalidInputError(
@@ -155,6 +157,12 @@ def _stacks(ds: xr.Dataset, names: list[str], method: str) -> list[xr.DataArray]
             f"{method}: {', '.join(plain)} without scale_factor beside bands that have one; decode all or none"
         )
     return stacks
+
+
+def _require_scale(band: xr.DataArray) -> None:
+    """Refuse integers that would be passed off as reflectance."""
+    if optical.is_optical(band) and band.dtype.kind in "iu" and not optical.scaled(band):
+        raise UnitsError(optical.without_scale(band))
 
 
 def _one_dtype(stacks: list[xr.DataArray]) -> list[xr.DataArray]:

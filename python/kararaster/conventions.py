@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable
 from typing import Any, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from kararaster.errors import InvalidInputError, InvalidTypeError, MissingVariableError, UnitsError
@@ -176,7 +177,7 @@ def require_linear_power(array: xr.DataArray) -> None:
     """Raise unless the data are floating point linear power. Data that state no units are taken at the caller's word."""
     require_float(array)
     units = array.attrs.get("units", "1")
-    if units == "1" and _mostly_negative(array):
+    if units == "1" and mostly(array, lambda sample: sample < 0):  # decibel that lost its units
         raise UnitsError(
             f"{array.name or 'array'}: most values are negative, so this is no linear power whatever its units say; if it is "
             'decibel, set attrs["units"] = "dB" and call .kara.from_db()'
@@ -186,14 +187,14 @@ def require_linear_power(array: xr.DataArray) -> None:
         raise UnitsError(f'{array.name or "array"}: got units {units!r}, want linear power (units "1"){hint}')
 
 
-def _mostly_negative(array: xr.DataArray) -> bool:
-    """Whether nine tenths of a sample are below zero: decibel that lost its units. Lazy arrays are not looked at."""
+def mostly(array: xr.DataArray, holds: Callable[[npt.NDArray[Any]], npt.NDArray[np.bool_]]) -> bool:
+    """Whether nine tenths of a sample are as `holds` says. Lazy arrays are not looked at."""
     data = array.data
     if not isinstance(data, np.ndarray):
         return False
     sample = data[tuple(slice(None, None, max(1, n // 16)) for n in data.shape)]
     sample = sample[np.isfinite(sample)]
-    return bool(sample.size and (sample < 0).mean() > 0.9)
+    return bool(sample.size and holds(sample).mean() > 0.9)
 
 
 def require_index(array: xr.DataArray) -> None:

@@ -27,6 +27,7 @@ from rasterio.errors import RasterioError
 from kararaster.conventions import MAP_DIMS, is_spatial
 from kararaster.errors import InvalidInputError, InvalidTypeError, KararasterError, ProductError
 from kararaster.grids import geobox
+from kararaster.optical import scaling_of
 from kararaster.rawfile import Progress, raw_path, write_raw
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
 BLOCK = 512
 _BOOL_NODATA = 255
-_DATE_TAGS = ("relative_orbit", "platform", "orbit_state")
+_DATE_TAGS = ("relative_orbit", "platform", "orbit_state", "mgrs_tile", "processing_baseline")
 """Coordinates that tell one date from another: tags of its files."""
 _OF_THE_VARIABLE = ("quantity", "units")
 """Attributes that `open_stack` reads back for each variable: those of the Dataset are not true of all (`scl`, a count)."""
@@ -52,16 +53,17 @@ def to_cog(
     Maps are the variables with rows and columns. One with dates becomes one file a date,
     `<variable>_20230919T030110.tif` (UTC, to the second; dates of one second get their relative orbit behind it), which
     `open_stack` reads as a stack. Any other dimension in front of `y, x` becomes the bands of the file, named after its
-    coordinate. Floats are written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8,
-    nodata 255), times as days since 1970-01-01 (float64). The reference system is that of `spatial_ref`; attributes, and
-    `relative_orbit`, `platform` and `orbit_state` of the date, go into the tags. All variables are computed together and
-    written chunk by chunk, so that tasks they share run once and no variable is ever whole in memory. A file of that name
+    coordinate; behind dates named after the variable too (`n_valid_red`), as those names come back as variables. Floats are
+    written with NaN as nodata, integers with their `_FillValue`, booleans as 0 and 1 (uint8, nodata 255), times as days since
+    1970-01-01 (float64). The reference system is that of `spatial_ref`; attributes, and `relative_orbit`, `platform`,
+    `orbit_state`, `mgrs_tile` and `processing_baseline` of the date, go into the tags. All variables are computed together
+    and written chunk by chunk, so that tasks they share run once and no variable is ever whole in memory. A file of that name
     is replaced; where anything fails, nothing in `folder` has changed.
 
     progress : called as `progress(chunks_written, chunks)` from the threads that write; not for distributed workers.
     Returns the paths, in the order of the variables and their dates. Raises InvalidInputError without a `y, x` grid or
     a reference system and for dates that cannot be told apart, InvalidTypeError for values GeoTIFF cannot hold,
-    ProductError where the disk refuses.
+    UnitsError for dates that were joined with different offsets, ProductError where the disk refuses.
     """
     dataset = _times_as_days(_as_dataset(result))
     layers = [_layer(dataset[name]) for name in dataset.data_vars if is_spatial(dataset[name])]
@@ -156,9 +158,10 @@ def _days(times: xr.DataArray) -> xr.DataArray:
 
 
 def _layer(array: xr.DataArray) -> _Layer:
-    if array.dims[-2:] != MAP_DIMS or array.ndim > 3:
+    if array.dims[-2:] != MAP_DIMS or array.ndim > (4 if _is_dated(array) else 3):
         raise InvalidInputError(
-            f"{array.name}: got dimensions {array.dims}, want y, x with at most one in front of them"
+            f"{array.name}: got dimensions {array.dims}, want y, x with at most one in front of them, and time before that; "
+            "transpose it, or select one of the others"
         )
     if array.dtype.kind != "b" and array.dtype.name not in _GDAL_TYPES:
         raise InvalidTypeError(f"{array.name}: GeoTIFF cannot hold {array.dtype}; convert it to a number first")
@@ -167,6 +170,7 @@ def _layer(array: xr.DataArray) -> _Layer:
         nodata = _BOOL_NODATA
     elif array.dtype.kind == "f":
         nodata = float("nan")
+    scale, offset, _ = scaling_of(array)
     kept = {key: value for key, value in array.attrs.items() if key not in ("_FillValue", "scale_factor", "add_offset")}
     return _Layer(
         name=str(array.name),
@@ -174,21 +178,26 @@ def _layer(array: xr.DataArray) -> _Layer:
         nodata=nodata,
         files=_files(array),
         tags={key: _text(value) for key, value in kept.items()},
-        scale=float(array.attrs.get("scale_factor", 1.0)),
-        offset=float(array.attrs.get("add_offset", 0.0)),
+        scale=scale,
+        offset=offset,
     )
 
 
 def _files(array: xr.DataArray) -> tuple[_File, ...]:
     """One file a date, or one file of all bands where there are no dates."""
     name = str(array.name)
-    if array.dims[0] != "time" or array["time"].dtype.kind != "M":
+    if not _is_dated(array):
         return (_File(name, 0, _band_names(array), {}),)
     dates = [array.coords.to_dataset().isel(time=index) for index in range(array.sizes["time"])]
     tags = [{tag: _text(date[tag].values.item()) for tag in _DATE_TAGS if tag in date.coords} for date in dates]
     orbits = [tag.get("relative_orbit", "") for tag in tags]
     stamps = _stamps(array["time"].values, orbits)
-    return tuple(_File(f"{name}_{stamp}", index, (name,), tags[index]) for index, stamp in enumerate(stamps))
+    bands = (name,) if array.ndim == 3 else tuple(f"{name}_{band}" for band in _band_names(array.isel(time=0)))
+    return tuple(_File(f"{name}_{stamp}", index * len(bands), bands, tags[index]) for index, stamp in enumerate(stamps))
+
+
+def _is_dated(array: xr.DataArray) -> bool:
+    return array.dims[0] == "time" and array["time"].dtype.kind == "M"
 
 
 def _stamps(times: npt.NDArray[np.datetime64], orbits: list[str]) -> list[str]:
@@ -255,9 +264,9 @@ def _remove(folder: Path) -> None:
 
 
 def _pixels(array: xr.DataArray, layer: _Layer) -> Any:
-    """The array that is written: always band, y, x. NumPy stays NumPy and dask stays dask."""
+    """The array that is written: y, x behind one axis or, with dates and bands, two. NumPy stays NumPy and dask stays dask."""
     data = array.data.astype(layer.dtype)
-    return data if data.ndim == 3 else data[np.newaxis]
+    return data[np.newaxis] if data.ndim == 2 else data
 
 
 def _to_cogs(layer: _Layer, grid: _Grid, scratch: Path, attrs: dict[Any, Any]) -> list[Path]:

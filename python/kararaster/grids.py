@@ -17,7 +17,8 @@ def grid_coords(shape: tuple[int, int], transform: Affine, crs: Any) -> dict[str
     from odc.geo.geobox import GeoBox  # noqa: PLC0415
     from odc.geo.xr import xr_coords  # noqa: PLC0415
 
-    return {str(name): coord for name, coord in xr_coords(GeoBox(shape, transform, crs)).items()}
+    coords = xr_coords(GeoBox(shape, transform, crs), always_yx=True)  # y, x on a grid in degrees too
+    return {str(name): coord for name, coord in coords.items()}
 
 
 def geobox(dataset: xr.Dataset) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from kararaster import _kernels, blocks, catalog, conventions, spyndex_catalog, threads
+from kararaster import _kernels, blocks, catalog, conventions, spelling, spyndex_catalog, threads
 from kararaster.catalog import Definition
 from kararaster.errors import (
     FormulaError,
@@ -26,6 +26,12 @@ from kararaster.optical import Scaling, readable, scaled, scaling_of
 
 _OF_THE_BANDS = ("boa_add_offset", "boa_offset_applied")
 """Coordinates that speak of digital numbers: an index has none."""
+_UNKNOWN_NAME = re.compile(r"got '(\w+)' at character \d+, want a (?:band|function) \((.*)\)$", re.MULTILINE)
+"""What the kernel says of a name that it does not know: the name, and those that it does know."""
+_ALSO_CALLED = {"log": ["ln", "log10"]}
+"""Functions by names that mean another one elsewhere."""
+_BRIGHTEST = 2.0
+"""Reflectance that next to nothing on the ground exceeds: snow and glitter may, most of a picture does not."""
 
 
 def index(
@@ -49,16 +55,17 @@ def index(
         spyndex is installed, names of its catalogue that ours lacks, with its default constants (see `history`).
     formula : str, or mapping of str to str
         One formula (the variable is called `index`), or {variable: formula}. Numbers, `+ - * / **`, brackets and the functions
-        `sqrt abs min max exp ln log10` of band symbols (N, R, S1 ...: see `index_catalog`) or of names of variables (nir, red,
-        swir16, vv ...).
+        `sqrt abs min max exp ln log10` of band symbols (N, R, S1 ...: see `index_catalog`), of names of variables (nir, red,
+        swir16, vv ...) or of band numbers of Sentinel-2 (B8, B08, B8A ...).
     valid_reflectance : (low, high), optional
         Pixels with a band outside are NaN; the default, None, takes any reflectance, negative as well.
 
     Returns
     -------
     Dataset, one float32 variable an index, named in lower case (`ndvi`, `vgnir_bi`), units "1", dims of the bands, with the
-    attributes `long_name`, `formula`, `references` and, where bounded, `valid_range` (for reflectance 0 to 1). Computed in
-    float64, never clipped. NaN where a band that the index uses is NaN or nodata and where a denominator is 0.
+    attributes `long_name`, `formula`, `references` and, where bounded, `nominal_range`: that for reflectance 0 to 1. It is not
+    called `valid_range` because CF software masks what lies outside that, and negative reflectance gives values outside.
+    Computed in float64, never clipped. NaN where a band that the index uses is NaN or nodata and where a denominator is 0.
 
     Raises
     ------
@@ -66,14 +73,14 @@ def index(
         No such index (the message has the nearest names), a thermal one, two of one name, a name that a dimension or coordinate
         has, none at all, a bad range, attributes that are no scale.
     FormulaError
-        The formula is no formula, or uses no band; the message points at the character.
+        The formula is no formula, or uses no band; the message points at the character and has the nearest name.
     MissingVariableError
         A band is not there.
     GeometryError
         The bands differ in shape.
     UnitsError
-        One band is decoded and another is not (one has scale attributes, or is an integer). Integers without a scale, and an
-        index by name that is not the same for digital numbers (EVI, SAVI, NBI ...).
+        One band is decoded and another is not (one has scale attributes, or is an integer). Integers without a scale, or floats
+        in memory most of which are above 2, and an index by name that is not the same for digital numbers (EVI, SAVI, NBI ...).
 
     Examples
     --------
@@ -90,13 +97,14 @@ def index(
     valid = _valid(valid_reflectance)
     bands = _bands(ds, definitions, valid)
     _require_alike(list(bands.values()))
-    _require_scale(next(iter(bands.values())), definitions[: len(names)])
+    _require_scale(list(bands.values()), definitions[: len(names)])
     program = _Program(tuple(bands), formulas, tuple(map(scaling_of, bands.values())), valid)
     arrays = [readable(band).data for band in bands.values()]
     results = blocks.elementwise_several(program, *arrays, dtypes=[np.float32] * len(formulas))
     first = next(iter(bands.values())).drop_vars(_OF_THE_BANDS, errors="ignore")
+    variables = {symbol: str(band.name) for symbol, band in bands.items()}
     return xr.Dataset({
-        definition.variable: _described(xr.DataArray(data, first.coords, first.dims), definition)
+        definition.variable: _described(xr.DataArray(data, first.coords, first.dims), definition, variables)
         for definition, data in zip(definitions, results, strict=True)
     })  # fmt: skip
 
@@ -284,10 +292,18 @@ def _by_name(name: str) -> Definition:
     definition = catalog.find(name) or spyndex_catalog.find(name)
     if definition is not None:
         return definition
-    known = {catalog.key(known): known for known in (*spyndex_catalog.names(), *catalog.names())}
-    near = difflib.get_close_matches(catalog.key(name), known, n=4, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(known[found] for found in near)}?" if near else ";"
-    raise InvalidInputError(f"names: there is no index {name!r}{hint} kararaster.index_catalog() shows all")
+    hint = _nearest_indices(name) or "kararaster.index_catalog() shows which there are"
+    raise InvalidInputError(f"names: there is no index {name!r}; {hint}")
+
+
+def _nearest_indices(name: str) -> str:
+    """Question after the names nearest to `name`, those of the catalogue first."""
+    own = {catalog.key(known): known for known in catalog.names()}
+    borrowed = {catalog.key(known): known for known in spyndex_catalog.names() if catalog.key(known) not in own}
+    near = [" or ".join(known[key] for key in spelling.nearest(catalog.key(name), known)) for known in (own, borrowed)]
+    if near[1]:
+        near[1] += " of spyndex"
+    return f"did you mean {', or '.join(filter(None, near))}?" if any(near) else ""
 
 
 def _own_formulas(formula: str | Mapping[str, str] | None) -> list[Definition]:
@@ -315,32 +331,76 @@ def _bands(ds: xr.Dataset, definitions: list[Definition], valid: tuple[float, fl
     """Symbol in the formulas -> band. All that can be wrong with the formulas is found here, before anything is computed."""
     users: dict[str, list[str]] = {}
     for definition in definitions:
-        symbols = _kernels.formula_symbols(definition.formula)
+        symbols = _symbols(definition.formula)
         if not symbols:
             raise FormulaError(f"formula: {definition.formula!r} uses no band, so it is the same number everywhere")
         for symbol in symbols:
             users.setdefault(symbol, []).append(definition.name)
-    known = [symbol for symbol in users if _variable(symbol) in {*ds.data_vars, *catalog.BANDS.values()}]
+    variables = {symbol: _variable(symbol, ds) for symbol in users}
+    known = {symbol: name for symbol, name in variables.items() if name in {*ds.data_vars, *catalog.BANDS.values()}}
     formulas = tuple(definition.formula for definition in definitions)
-    _require_readable(formulas, tuple(dict.fromkeys((*known, *catalog.BANDS))), valid)
-    missing = [symbol for symbol in known if _variable(symbol) not in ds]
+    _require_readable(formulas, tuple(dict.fromkeys((*_offered(ds), *known))), valid)
+    missing = {symbol: name for symbol, name in known.items() if name not in ds}
     if missing:
-        needed = "; ".join(f"{_variable(symbol)!r} ({symbol}) for {', '.join(users[symbol])}" for symbol in missing)
+        needed = "; ".join(f"{name!r} ({symbol}) for {', '.join(users[symbol])}" for symbol, name in missing.items())
         raise MissingVariableError(
             f"index: the Dataset lacks {needed}; it has {sorted(map(str, ds.data_vars))} (names as in STAC: red is B4, nir is "
-            "B8, nir08 is B8A, swir16 is B11, swir22 is B12)"
+            f"B8, nir08 is B8A, swir16 is B11, swir22 is B12){_substitute(set(missing.values()), ds)}"
         )
-    return {symbol: ds[_variable(symbol)] for symbol in known}
+    return {symbol: ds[name] for symbol, name in known.items()}
+
+
+def _symbols(formula: str) -> list[str]:
+    try:
+        return _kernels.formula_symbols(formula)
+    except FormulaError as error:
+        raise _with_nearest_name(error) from None
+
+
+def _offered(ds: xr.Dataset) -> list[str]:
+    """What a formula can name in `ds`: symbols of its bands, then its variables."""
+    symbols = [symbol for symbol, name in catalog.BANDS.items() if name in ds]
+    return symbols + [name for name in map(str, ds.data_vars) if name.isidentifier()]
 
 
 def _require_readable(formulas: tuple[str, ...], symbols: tuple[str, ...], valid: tuple[float, float] | None) -> None:
     """A run without pixels: the kernel points at what it cannot read, an unknown symbol for one, and names the `symbols`."""
     no_pixels = [np.empty(0)] * len(symbols)
-    _Program(symbols, formulas, ((1.0, 0.0, ()),) * len(symbols), valid)(*no_pixels, window=(slice(0, 0),))
+    try:
+        _Program(symbols, formulas, ((1.0, 0.0, ()),) * len(symbols), valid)(*no_pixels, window=(slice(0, 0),))
+    except FormulaError as error:
+        raise _with_nearest_name(error) from None
 
 
-def _variable(symbol: str) -> str:
-    return catalog.BANDS.get(symbol, symbol)
+def _with_nearest_name(error: FormulaError) -> FormulaError:
+    """`error` with the name that may have been meant, where the kernel does not know one."""
+    found = _UNKNOWN_NAME.search(str(error))
+    hint = _meant(found[1], found[2].split(", ")) if found else ""
+    return FormulaError(str(error)[: found.end()] + hint + str(error)[found.end() :]) if found else error
+
+
+def _meant(name: str, known: list[str]) -> str:
+    if own := next((index for index in catalog.names() if catalog.key(index) == catalog.key(name)), None):
+        return f"; {own} is an index: give it by name, not in a formula"
+    near = (
+        _ALSO_CALLED.get(name.lower())
+        or spelling.nearest(name, known)
+        or spelling.nearest(name, (*catalog.BANDS, *catalog.BANDS.values()))
+    )
+    return f"; did you mean {' or '.join(near)}?" if near else ""
+
+
+def _variable(symbol: str, ds: xr.Dataset) -> str:
+    """The variable of a symbol; a band number is that band unless `ds` has a variable of that very name."""
+    name = catalog.BANDS.get(symbol, symbol)
+    return name if name in ds else catalog.BAND_NUMBERS.get(symbol, name)
+
+
+def _substitute(missing: set[str], ds: xr.Dataset) -> str:
+    """The way out at 20 and 60 m, where products have B8A alone."""
+    if "nir" not in missing or "nir08" not in ds:
+        return ""
+    return "; nir08 (B8A, the narrower band) can stand for nir: ds.rename(nir08='nir'), or a formula with N2 for N"
 
 
 def _require_alike(bands: list[xr.DataArray]) -> None:
@@ -358,16 +418,25 @@ def _require_alike(bands: list[xr.DataArray]) -> None:
             raise UnitsError(f"index: {first.name} is {first.dtype}, {band.name} is {band.dtype}; decode all or none")
 
 
-def _require_scale(band: xr.DataArray, named: list[Definition]) -> None:
-    """Refuse integers of unknown scale where the index of them is not that of reflectance; own formulas are taken as meant."""
-    if scaled(band) or band.dtype.kind == "f":
+def _require_scale(bands: list[xr.DataArray], named: list[Definition]) -> None:
+    """Refuse numbers of unknown scale where the index of them is not that of reflectance; own formulas are taken as meant."""
+    unscaled = next((band for band in bands if _digital_numbers(band)), None)
+    if unscaled is None:
         return
     wanting = [definition.name for definition in named if _depends_on_scale(definition.formula)]
     if wanting:
+        are = "most values are above 2" if unscaled.dtype.kind == "f" else f"is {unscaled.dtype} without scale_factor"
         raise UnitsError(
-            f"index: {', '.join(wanting)} of digital numbers is not that of reflectance, and {band.name} is {band.dtype} without "
-            "scale_factor; set attrs['scale_factor'] (0.0001 for Sentinel-2) and attrs['add_offset'] of each band"
+            f"index: {', '.join(wanting)} of digital numbers is not that of reflectance, and {unscaled.name}: {are}; set "
+            "attrs['scale_factor'] (0.0001 for Sentinel-2) and attrs['add_offset'] of each band"
         )
+
+
+def _digital_numbers(band: xr.DataArray) -> bool:
+    """Whether these are numbers of unknown scale: integers, or floats nine tenths of which no reflectance can be."""
+    if scaled(band):
+        return False
+    return band.dtype.kind != "f" or conventions.mostly(band, lambda sample: sample > _BRIGHTEST)
 
 
 def _depends_on_scale(formula: str) -> bool:
@@ -381,8 +450,8 @@ def _depends_on_scale(formula: str) -> bool:
     return not np.allclose(small, large, rtol=1e-5, atol=0, equal_nan=True)
 
 
-def _described(array: xr.DataArray, definition: Definition) -> xr.DataArray:
-    array.attrs = conventions.attributes(definition.variable, **definition.attributes())
+def _described(array: xr.DataArray, definition: Definition, variables: Mapping[str, str]) -> xr.DataArray:
+    array.attrs = conventions.attributes(definition.variable, **definition.attributes(variables))
     return conventions.add_history(array, definition.history())
 
 

@@ -88,14 +88,21 @@ def _reflectance(band: xr.DataArray) -> xr.DataArray:
         raise UnitsError(
             f"{band.name}: is reflectance already ({band.dtype} without scale_factor); use it as it is"
             if band.dtype.kind == "f"
-            else f"{band.name}: got {band.dtype} without scale_factor, want to know the scale; set attrs['scale_factor'] (0.0001 "
-            "for Sentinel-2), attrs['add_offset'] (-0.1 if the source left the offset of baseline 04.00 and later in, else 0) "
-            "and attrs['_FillValue'] (0)"
+            else without_scale(band)
         )
     kernel = _Reflectance(scaling_of(band))
     out = band.copy(data=blocks.elementwise(kernel, readable(band).data, dtype=np.float32))
     out.attrs = {name: value for name, value in band.attrs.items() if name not in SCALE_ATTRIBUTES} | {"units": "1"}
     return out
+
+
+def without_scale(band: xr.DataArray) -> str:
+    """What to say of digital numbers that nobody can turn into reflectance."""
+    return (
+        f"{band.name}: got {band.dtype} without scale_factor, want to know the scale; set attrs['scale_factor'] (0.0001 for "
+        "Sentinel-2), attrs['add_offset'] (-0.1 if the source left the offset of baseline 04.00 and later in, else 0) and "
+        "attrs['_FillValue'] (0)"
+    )
 
 
 def _offset_applied(obj: Obj) -> Obj:

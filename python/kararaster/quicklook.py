@@ -28,6 +28,7 @@ _PAPER: Color = (17, 20, 26)
 _INK: Color = (236, 238, 242)
 _PALE: Color = (150, 157, 170)
 
+TRUE_COLOR = ("red", "green", "blue")
 _PANEL = 1000
 _SMALL_PANEL = 720
 _MARGIN = 36
@@ -159,6 +160,31 @@ def optical_map(
     _legend(canvas, ((DARKER, "index fell"), (BRIGHTER, "index rose")), panel=_SMALL_PANEL)
     _save(canvas, path)
     return path
+
+
+def optical_map_of_result(
+    path: Path, folder: Path, *, before: xr.Dataset, after: xr.Dataset, title: str, subtitle: str = ""
+) -> Path:
+    """`optical_map` from the COGs that `to_cog` left in `folder`, of the first index that was tested, between the reflectance
+    `before` and `after` (red, green, blue; y, x), of which as many pixels as the picture shows are computed here."""
+    with rasterio.open(folder / "magnitude.tif") as file:
+        step = max(1, max(file.shape) // _SMALL_PANEL)
+        difference, resolution = file.read(1)[::step, ::step], step * abs(file.transform.a)
+    with rasterio.open(folder / "changed.tif") as file:
+        changed = file.read(1)[::step, ::step] == 1
+    shown = {"y": slice(None, None, step), "x": slice(None, None, step)}
+    images = (side[list(TRUE_COLOR)].isel(shown).compute() for side in (before, after))
+    earlier, later = (np.stack([image[band].values for band in TRUE_COLOR], axis=-1) for image in images)
+    return optical_map(
+        path,
+        before=earlier,
+        after=later,
+        difference=difference,
+        changed=changed,
+        resolution=resolution,
+        title=title,
+        subtitle=subtitle,
+    )
 
 
 def _true_color(reflectance: npt.NDArray[np.floating[Any]]) -> Picture:

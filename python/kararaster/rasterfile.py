@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import threading
+import weakref
 from collections import OrderedDict
 from dataclasses import dataclass
 from functools import cached_property
@@ -27,25 +29,45 @@ Stamp = tuple[int, int]
 """Size of a file in bytes, and the time at which it was last written in ns: tells it from the one that lay there before."""
 
 
+class _Kept:
+    """The datasets that one thread keeps open, the last used at the end."""
+
+    def __init__(self) -> None:
+        self.datasets: OrderedDict[tuple[int, str, Stamp], Any] = OrderedDict()
+
+    def close(self) -> None:
+        while self.datasets:
+            self.datasets.popitem()[1].close()
+
+
 class _OpenFiles(threading.local):
     """The last few datasets of each thread: GDAL's handles must not be shared, and opening inside a zip is slow."""
 
     def __init__(self) -> None:
-        self._datasets: OrderedDict[tuple[int, str, Stamp], Any] = OrderedDict()
+        self._kept = _Kept()
+        _of_all_threads.add(self._kept)
 
     def get(self, path: str, stamp: Stamp) -> Any:
         """The dataset at a GDAL path, opened in this thread of this process."""
-        key = (os.getpid(), path, stamp)
-        if key in self._datasets:
-            self._datasets.move_to_end(key)
-            return self._datasets[key]
-        dataset = self._datasets[key] = rasterio.open(path)
-        if len(self._datasets) > _FILES_KEPT_OPEN:
-            self._datasets.popitem(last=False)[1].close()
+        key, datasets = (os.getpid(), path, stamp), self._kept.datasets
+        if key in datasets:
+            datasets.move_to_end(key)
+            return datasets[key]
+        dataset = datasets[key] = rasterio.open(path)
+        if len(datasets) > _FILES_KEPT_OPEN:
+            datasets.popitem(last=False)[1].close()
         return dataset
 
 
+_of_all_threads: weakref.WeakSet[_Kept] = weakref.WeakSet()
 open_files = _OpenFiles()
+
+
+@atexit.register
+def close_files() -> None:
+    """Close what all threads keep open: once the interpreter goes away, rasterio cannot do it without complaint."""
+    for kept in list(_of_all_threads):
+        kept.close()
 
 
 def one_thread() -> rasterio.Env:

@@ -40,7 +40,7 @@ def find(name: str) -> Definition | None:
         name=spelling,
         long_name=index.long_name,
         domain=index.application_domain,
-        valid_range=None,
+        nominal_range=None,
         formula=SYMBOL.sub(lambda found: constants.get(found[0], found[0]), index.formula),
         reference=index.reference,
         note=note,

@@ -256,10 +256,14 @@ class CatalogBand(LazyArray):
                 loaded = odc.stac.load(
                     [item], bands=[self.band], geobox=grid, dtype=self.dtype.name, resampling="nearest"
                 )
-        except (RasterioError, OSError) as error:
-            href = self.item["assets"][self.band]["href"]
+        except (
+            RasterioError,
+            OSError,
+            AssertionError,
+        ) as error:  # an assertion of odc: the file says not where it lies
+            href, why = self.item["assets"][self.band]["href"], str(error) or "it has no georeference"
             raise ProductError(
-                f"{self.item['id']}: {self.band} cannot be read from {href} ({error}); check the link and the access to it"
+                f"{self.item['id']}: {self.band} cannot be read from {href} ({why}); check the link, and what lies there"
             ) from error
         pixels: npt.NDArray[Any] = loaded[self.band].values[0]
         return pixels

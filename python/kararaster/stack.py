@@ -18,6 +18,7 @@ from kararaster.grids import grid_coords
 from kararaster.lazy import Elementwise, LazyArray, Stack
 from kararaster.optical import OPTICAL_BANDS, with_pending_offset
 from kararaster.rasterfile import Header, RasterFile, blank_nodata, read_header
+from kararaster.sentinel2.layout import BANDS as SENTINEL2
 from kararaster.store import DIMS, Chunks, carry, open_store
 
 if TYPE_CHECKING:
@@ -29,7 +30,12 @@ _DATE = re.compile(
     r"(?<!\d)(?P<date>(?:19|20)\d\d(-?)(?:0[1-9]|1[0-2])\2(?:0[1-9]|[12]\d|3[01])"
     r"(?:[T_ ](?:[01]\d|2[0-3]):?[0-5]\d:?[0-5]\d(?:Z|[+-]\d\d:?\d\d)?)?)(?!\d)"
 )
-_BAND = re.compile(rf"(?<![a-z0-9])(?P<band>{'|'.join(BANDS)})(?![a-z0-9])", re.IGNORECASE)
+_NUMBERED = {band.number.lower(): band.name for band in SENTINEL2}
+_BAND = re.compile(rf"(?<![a-z0-9])(?P<band>{'|'.join((*BANDS, *_NUMBERED))})(?![a-z0-9])", re.IGNORECASE)
+_SENTINEL2_NAME = re.compile(
+    r"(?<![A-Z0-9])(?:S2[A-D]?|SENTINEL-?2|T?\d\d[C-HJ-NP-X][A-HJ-NP-Z]{2})(?![A-Z0-9])", re.IGNORECASE
+)
+"""What a path must have before B04 in it is taken for a band of Sentinel-2: Landsat numbers its bands otherwise."""
 _ORBIT_TAGS = ("relative_orbit", "sat:relative_orbit", "relativeorbitnumber", "relative_orbit_number")
 _RASTERS = {".tif", ".tiff"}
 _NETCDF = {".nc", ".nc4", ".h5", ".netcdf"}
@@ -42,8 +48,9 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
     ----------
     source : a folder (with subfolders) of GeoTIFFs or COGs, or one Zarr store, or one NetCDF file.
         In a folder every file name, or else a folder above it, carries a date: `20230919`, `2023-09-19`, with a time of
-        day if known: `20230919T030110`. The band is in the name as well (`vv`, `vh`, `hh`, `hv`, `red`, `nir` ...), or
-        in the band descriptions of a file with several; a band without a name is called `band1`. The relative orbit is
+        day if known: `20230919T030110`. The band is in the name as well (`vv`, `vh`, `hh`, `hv`, `red`, `nir` ...; `B04`
+        where the name has a Sentinel-2 tile or satellite), or in the band descriptions of a file with several; a band
+        without a name is called `band1`. The relative orbit is
         read from the tag `relative_orbit`, if there is one.
     pattern : for other names, a regular expression searched in the path below `source`, with the named groups `date`
         and, as there are, `band` and `orbit`: r"S1_(?P<orbit>\\d{3})_(?P<date>\\d{8})_(?P<band>VV|VH)". Folders only.
@@ -77,7 +84,8 @@ def open_stack(source: str | PathLike[str], *, pattern: str | None = None, chunk
         raise InvalidInputError(f"pattern: got {pattern!r} for the store {path}; a pattern is for folders of GeoTIFFs")
     ds = open_store(path, kind, chunks)
     if kind == "zarr":  # which lists its variables as the file system does
-        ds = ds[sorted(map(str, ds.data_vars), key=_rank)]
+        names: list[str] = sorted(map(str, ds.data_vars), key=_rank)
+        ds = ds[names]
     return with_pending_offset(ds)
 
 
@@ -98,7 +106,7 @@ class _Image:
 def _open_folder(folder: Path, pattern: str | None, chunks: Chunks) -> xr.Dataset:
     paths = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _RASTERS)
     if not paths:
-        raise ProductNotFoundError(f"source: {folder} holds no .tif or .tiff file and is no Zarr store")
+        raise ProductNotFoundError(f"source: {folder} holds no .tif or .tiff file and is no Zarr store{_hint(folder)}")
     headers = [read_header(path) for path in paths]
     _check_grids(headers)
     name = _compiled(pattern)
@@ -115,6 +123,13 @@ def _open_folder(folder: Path, pattern: str | None, chunks: Chunks) -> xr.Datase
     if acquisitions[0][1] is not None:
         coords["relative_orbit"] = ("time", np.array([orbit for _, orbit in acquisitions], np.int16))
     return add_history(xr.Dataset(bands, coords), f"open_stack: {len(paths)} files of {folder.name}")
+
+
+def _hint(folder: Path) -> str:
+    """What else the folder may be meant for."""
+    if any(path.suffix.lower() in (".safe", ".zip") for path in (folder, *folder.iterdir())):
+        return "; products are opened by open_sentinel1 and open_sentinel2, folders of many by sentinel2_stack(folder, grid=...)"
+    return ""
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -173,15 +188,14 @@ def _images(header: Header, folder: Path, pattern: re.Pattern[str] | None) -> li
     orbit = groups.get("orbit") or next((header.tags[tag] for tag in _ORBIT_TAGS if tag in header.tags), None)
     if orbit is not None and not orbit.strip().isdecimal():
         raise InvalidInputError(f"{header.path}: got relative orbit {orbit!r}, want a whole number")
-    count = len(header.dtypes)
     return [
         _Image(
             time,
             None if orbit is None else int(orbit),
-            _band_name(header, index, band, count),
+            _band_name(header, index, band, inside),
             RasterFile(header, index),
         )
-        for index in range(1, count + 1)
+        for index in range(1, len(header.dtypes) + 1)
     ]
 
 
@@ -190,11 +204,12 @@ def _nearest(pattern: re.Pattern[str], inside: Path) -> re.Match[str] | None:
     return next((found for part in reversed(inside.parts) if (found := pattern.search(part))), None)
 
 
-def _band_name(header: Header, index: int, in_name: str | None, count: int) -> str:
-    if in_name and count == 1:
-        return in_name.lower()
-    description = header.descriptions[index - 1]
-    return description.strip().lower() if description and description.strip() else f"band{index}"
+def _band_name(header: Header, index: int, in_name: str | None, inside: Path) -> str:
+    """From the file name, else from the description of the band; numbers of Sentinel-2 bands become their names."""
+    described = (header.descriptions[index - 1] or "").strip()
+    name = in_name if in_name and len(header.dtypes) == 1 else described or f"band{index}"
+    numbered = _NUMBERED.get(name.lower()) if _SENTINEL2_NAME.search(inside.as_posix()) else None
+    return numbered or name.lower()
 
 
 def parse_time(text: str, where: Path) -> np.datetime64:
@@ -227,6 +242,7 @@ def _only(images: list[_Image], key: tuple[np.datetime64, int | None], band: str
         names = ", ".join(str(image.path) for image in found)
         raise InvalidInputError(
             f"{names}: {len(found)} files for {band} of {time}; keep one, or tag their relative orbits"
+            + ("; if they are different bands, give a `pattern` with a group `band`" if band == "band1" else "")
         )
     if not found:
         other = next(image for image in images if (image.time, image.orbit) == key)

@@ -23,11 +23,15 @@ from kararaster.rasterfile import blank_nodata, file_stamp
 Chunks = Literal["auto"] | int | tuple[int, ...] | dict[str, int] | None
 
 DIMS = ("time", "y", "x")
+_DIMS_WITH_BAND = ("time", "band", "y", "x")
+"""Of what has a value for each band and is no band itself, such as the counts of a composite."""
 _OTHER_NAMES = {"t": "time", "date": "time", "Y": "y", "X": "x", "northing": "y", "easting": "x"}
 
 
 def carry(source: LazyArray, dims: tuple[str, ...], chunks: Chunks) -> Any:
     """`source` as the array that a Dataset holds; a dict of chunks goes by the names in `dims`."""
+    if isinstance(chunks, tuple) and "band" in dims:
+        chunks = dict(zip(DIMS, chunks[-len(DIMS) :], strict=False))
     by_axis: Any = chunks[-len(dims) :] if isinstance(chunks, tuple) else chunks
     if isinstance(chunks, dict):
         unknown = sorted(set(chunks) - set(DIMS), key=str)
@@ -148,9 +152,12 @@ def _check_unique(times: npt.NDArray[np.datetime64], orbits: npt.NDArray[Any] | 
 
 def _variable(variable: xr.Variable, path: Path, name: str, order: npt.NDArray[np.intp], chunks: Chunks) -> xr.Variable:
     """One band, lazy, in the order of time, floats with NaN for nodata."""
-    dims = tuple(dim for dim in DIMS if dim in variable.dims)
+    dims = tuple(dim for dim in _DIMS_WITH_BAND if dim in variable.dims)
     if len(dims) != variable.ndim:
-        raise InvalidInputError(f"{path}: {name} has dimensions {variable.dims}, want {DIMS} or ('y', 'x')")
+        raise InvalidInputError(
+            f"{path}: {name} has dimensions {variable.dims}, want {DIMS}, {_DIMS_WITH_BAND} or ('y', 'x'); drop it or select "
+            "one of the others, and write it again"
+        )
     variable = variable.transpose(*dims)
     attrs = dict(variable.attrs)
     source: LazyArray = StoreVariable(path, name, _stamp(path, name), variable)

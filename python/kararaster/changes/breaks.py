@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,11 @@ class Rules:
     rmse_factor: float
     min_obs: int
     min_span: float
+
+    @property
+    def least_dates(self) -> int:
+        """Fewest dates of a model: 1.5 for each of its unknowns (mean, trend, two a harmonic) where `min_obs` is less."""
+        return max(self.min_obs, math.ceil(1.5 * (2 + 2 * self.harmonics)))
 
     def kernel(self) -> BreakOptions:
         """In the words of the kernel."""
@@ -73,10 +79,29 @@ def _days(name: str, value: Any) -> float:
 def find_breaks(subject: Subject, how: Rules) -> xr.Dataset:
     """When did every pixel of `subject` leave its seasonal course, lazily."""
     periods.require_each_once(subject.times)
+    _require_a_model(subject.times, how)
     plan = Breaks(how, len(subject.names), tuple(map(int, subject.times.astype(np.int64))))
     arrays = blocks.series(plan, subject.data)
     descriptions = {"statistic": "break_statistic", "magnitude": "break_magnitude", "changed": "broken"}
     return subject.dataset(arrays, descriptions, {"method": "ccdc", **asdict(how)})
+
+
+def _require_a_model(times: periods.Dates, how: Rules) -> None:
+    """Refuse dates that are too few or too close for a model of any pixel: "no change" would be no answer."""
+    count, least = len(times), how.least_dates
+    if count < least:
+        raise periods.no_dates(
+            f"ccdc: got {count} dates, want at least {least} (min_obs={how.min_obs}, harmonics={how.harmonics}); give more "
+            "dates, or the date of an event, which needs fewer",
+            times,
+        )
+    span = float((times[-1] - times[0]) / np.timedelta64(1, "D"))
+    if span < how.min_span:
+        raise periods.no_dates(
+            f"ccdc: got dates over {span:.0f} days, want at least {how.min_span:g} (min_span); give more dates, or the date "
+            "of an event",
+            times,
+        )
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,8 @@ def options(method: str | None, scale: Scale, combine: str, bands: int, params: 
     known = METHODS[name]
     allowed = {"enl", "min_pre", "min_post"} if name == "logratio" else {"min_pre", "min_post"}
     if unknown := sorted(set(params) - allowed):
-        raise InvalidInputError(f"{name}: got unknown parameters {unknown}, want some of {sorted(allowed | {'bands'})}")
+        known_to_change = allowed | ({"bands", "season"} if scale == "index" else {"bands"})
+        raise InvalidInputError(f"{name}: got unknown parameters {unknown}, want some of {sorted(known_to_change)}")
     return TestOptions(
         method=name,
         scale=scale,

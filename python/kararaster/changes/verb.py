@@ -111,7 +111,8 @@ def change(
     Raises
     ------
     NoDatesError
-        Too few dates before or after the event in every orbit; the message lists what there is.
+        Too few dates before or after the event in every orbit; without an event, fewer than `min_obs` or a span below
+        `min_span`. The message lists what there is.
     GeometryError
         Radar without `relative_orbit`, or by=None on a radar stack that mixes orbits.
     MissingVariableError

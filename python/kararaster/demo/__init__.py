@@ -55,6 +55,7 @@ def run(
     outcome = Outcome(by_radar, by_light, clock.seconds)
     radar.show(screen, by_radar)
     optical.show(screen, by_light)
-    screen.print(f"{len(outcome.files)} files in [bold]{target}[/]. Maps: [bold]{target / 'map.png'}[/], ", end="")
-    screen.print(f"[bold]{target / 'sentinel2' / 'map.png'}[/]. Total {sum(clock.seconds.values()):.0f} s.")
+    maps = f"{len(outcome.files)} maps and pictures in [bold]{target}[/], beside the products they come from"
+    look = " and ".join(f"[bold]{target / picture}[/]" for picture in ("map.png", "sentinel2/map.png"))
+    screen.print(f"{maps}. Look at {look}. Total {sum(clock.seconds.values()):.0f} s.")
     return outcome
