@@ -204,10 +204,10 @@ def _check_choice(option: str, given: str, choices: tuple[str, ...]) -> None:
 
 
 def _require_radar(ds: xr.Dataset, despeckle: str) -> None:
-    from kararaster.cli_summary import is_radar
+    from kararaster.conventions import has_radar
     from kararaster.errors import InvalidInputError
 
-    if not is_radar(ds):
+    if not has_radar(ds):
         raise InvalidInputError(
             f"--despeckle: got {despeckle!r}, but only radar has speckle, and the stack has {sorted(map(str, ds.data_vars))}; "
             "leave it out"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kararaster import compositing, optical, periods, quicklook
-from kararaster.conventions import POLARIZATIONS, radar_bands
+from kararaster.conventions import has_radar, radar_bands
 
 _MAP_PIXELS = 2**27
 """Largest map that is drawn as a picture; larger ones are looked at with the overviews of their COGs."""
@@ -35,17 +35,12 @@ def summarize_change(ds: xr.Dataset, result: xr.Dataset, output: Path, *, event:
     screen.print(f"{changed:,} of {tested:,} tested pixels changed (false discovery rate {alpha:g}); maps in {output}")
     if pixels > _MAP_PIXELS:
         return
-    if is_radar(ds):
+    if has_radar(ds):
         screen.print(f"picture: {_radar_picture(ds, output, event, alpha)}")
     elif _has_true_color(ds):
         screen.print(f"picture: {_optical_picture(ds, result, output, event, alpha)}")
     else:
         screen.print("no picture: it wants reflectance in the bands red, green and blue")
-
-
-def is_radar(ds: xr.Dataset) -> bool:
-    """Whether `ds` has a radar band, which a change is then looked for in."""
-    return any(name in ds for name in POLARIZATIONS)
 
 
 def _radar_picture(ds: xr.Dataset, output: Path, event: str, alpha: float) -> Path:

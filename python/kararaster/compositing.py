@@ -120,7 +120,7 @@ def _band_names(ds: xr.Dataset, bands: str | Iterable[str] | None) -> list[str]:
     ]
     if bands is None and optical_bands:
         return sorted(optical_bands, key=_place)
-    if bands is None and not any(name in ds for name in conventions.POLARIZATIONS):
+    if bands is None and not conventions.has_radar(ds):
         raise MissingVariableError(
             f"no band: the Dataset has {sorted(map(str, ds.data_vars))}, want optical bands with dates (red, nir ...) or radar "
             f"bands ({', '.join(conventions.POLARIZATIONS)}); anything else by name: bands=('ndvi',)"

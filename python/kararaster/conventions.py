@@ -145,6 +145,11 @@ def whole_number(name: str, value: Any, least: int) -> int:
     return number
 
 
+def has_radar(ds: xr.Dataset) -> bool:
+    """Whether `ds` has a band of radar by its usual name."""
+    return any(name in ds for name in POLARIZATIONS)
+
+
 def radar_bands(ds: xr.Dataset, names: str | Iterable[str] | None = None) -> list[str]:
     """Names of the radar bands of `ds`, co-polarised first."""
     if names is not None:

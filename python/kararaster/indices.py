@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import xarray as xr
 
-from kararaster import _kernels, blocks, catalog, conventions, spelling, spyndex_catalog, threads
+from kararaster import blocks, catalog, conventions, spelling, spyndex_catalog
 from kararaster.catalog import Definition
 from kararaster.errors import (
     FormulaError,
@@ -21,15 +17,11 @@ from kararaster.errors import (
     MissingVariableError,
     UnitsError,
 )
-from kararaster.lazy import Window
-from kararaster.optical import Scaling, readable, scaled, scaling_of
+from kararaster.formulas import Program, depends_on_scale, require_readable, symbols_of
+from kararaster.optical import readable, scaled, scaling_of
 
 _OF_THE_BANDS = ("boa_add_offset", "boa_offset_applied")
 """Coordinates that speak of digital numbers: an index has none."""
-_UNKNOWN_NAME = re.compile(r"got '(\w+)' at character \d+, want a (?:band|function) \((.*)\)$", re.MULTILINE)
-"""What the kernel says of a name that it does not know: the name, and those that it does know."""
-_ALSO_CALLED = {"log": ["ln", "log10"]}
-"""Functions by names that mean another one elsewhere."""
 _BRIGHTEST = 2.0
 """Reflectance that next to nothing on the ground exceeds: snow and glitter may, most of a picture does not."""
 
@@ -98,7 +90,7 @@ def index(
     bands = _bands(ds, definitions, valid)
     _require_alike(list(bands.values()))
     _require_scale(list(bands.values()), definitions[: len(names)])
-    program = _Program(tuple(bands), formulas, tuple(map(scaling_of, bands.values())), valid)
+    program = Program(tuple(bands), formulas, tuple(map(scaling_of, bands.values())), valid)
     arrays = [readable(band).data for band in bands.values()]
     results = blocks.elementwise_several(program, *arrays, dtypes=[np.float32] * len(formulas))
     first = next(iter(bands.values())).drop_vars(_OF_THE_BANDS, errors="ignore")
@@ -331,7 +323,7 @@ def _bands(ds: xr.Dataset, definitions: list[Definition], valid: tuple[float, fl
     """Symbol in the formulas -> band. All that can be wrong with the formulas is found here, before anything is computed."""
     users: dict[str, list[str]] = {}
     for definition in definitions:
-        symbols = _symbols(definition.formula)
+        symbols = symbols_of(definition.formula)
         if not symbols:
             raise FormulaError(f"formula: {definition.formula!r} uses no band, so it is the same number everywhere")
         for symbol in symbols:
@@ -339,7 +331,7 @@ def _bands(ds: xr.Dataset, definitions: list[Definition], valid: tuple[float, fl
     variables = {symbol: _variable(symbol, ds) for symbol in users}
     known = {symbol: name for symbol, name in variables.items() if name in {*ds.data_vars, *catalog.BANDS.values()}}
     formulas = tuple(definition.formula for definition in definitions)
-    _require_readable(formulas, tuple(dict.fromkeys((*_offered(ds), *known))), valid)
+    require_readable(formulas, tuple(dict.fromkeys((*_offered(ds), *known))), valid)
     missing = {symbol: name for symbol, name in known.items() if name not in ds}
     if missing:
         needed = "; ".join(f"{name!r} ({symbol}) for {', '.join(users[symbol])}" for symbol, name in missing.items())
@@ -350,44 +342,10 @@ def _bands(ds: xr.Dataset, definitions: list[Definition], valid: tuple[float, fl
     return {symbol: ds[name] for symbol, name in known.items()}
 
 
-def _symbols(formula: str) -> list[str]:
-    try:
-        return _kernels.formula_symbols(formula)
-    except FormulaError as error:
-        raise _with_nearest_name(error) from None
-
-
 def _offered(ds: xr.Dataset) -> list[str]:
     """What a formula can name in `ds`: symbols of its bands, then its variables."""
     symbols = [symbol for symbol, name in catalog.BANDS.items() if name in ds]
     return symbols + [name for name in map(str, ds.data_vars) if name.isidentifier()]
-
-
-def _require_readable(formulas: tuple[str, ...], symbols: tuple[str, ...], valid: tuple[float, float] | None) -> None:
-    """A run without pixels: the kernel points at what it cannot read, an unknown symbol for one, and names the `symbols`."""
-    no_pixels = [np.empty(0)] * len(symbols)
-    try:
-        _Program(symbols, formulas, ((1.0, 0.0, ()),) * len(symbols), valid)(*no_pixels, window=(slice(0, 0),))
-    except FormulaError as error:
-        raise _with_nearest_name(error) from None
-
-
-def _with_nearest_name(error: FormulaError) -> FormulaError:
-    """`error` with the name that may have been meant, where the kernel does not know one."""
-    found = _UNKNOWN_NAME.search(str(error))
-    hint = _meant(found[1], found[2].split(", ")) if found else ""
-    return FormulaError(str(error)[: found.end()] + hint + str(error)[found.end() :]) if found else error
-
-
-def _meant(name: str, known: list[str]) -> str:
-    if own := next((index for index in catalog.names() if catalog.key(index) == catalog.key(name)), None):
-        return f"; {own} is an index: give it by name, not in a formula"
-    near = (
-        _ALSO_CALLED.get(name.lower())
-        or spelling.nearest(name, known)
-        or spelling.nearest(name, (*catalog.BANDS, *catalog.BANDS.values()))
-    )
-    return f"; did you mean {' or '.join(near)}?" if near else ""
 
 
 def _variable(symbol: str, ds: xr.Dataset) -> str:
@@ -423,7 +381,7 @@ def _require_scale(bands: list[xr.DataArray], named: list[Definition]) -> None:
     unscaled = next((band for band in bands if _digital_numbers(band)), None)
     if unscaled is None:
         return
-    wanting = [definition.name for definition in named if _depends_on_scale(definition.formula)]
+    wanting = [definition.name for definition in named if depends_on_scale(definition.formula)]
     if wanting:
         are = "most values are above 2" if unscaled.dtype.kind == "f" else f"is {unscaled.dtype} without scale_factor"
         raise UnitsError(
@@ -439,35 +397,6 @@ def _digital_numbers(band: xr.DataArray) -> bool:
     return band.dtype.kind != "f" or conventions.mostly(band, lambda sample: sample > _BRIGHTEST)
 
 
-def _depends_on_scale(formula: str) -> bool:
-    """Whether it is another number for bands ten thousand times as large; tried on one pixel with a level for each band."""
-    symbols = tuple(_kernels.formula_symbols(formula))
-    levels = [np.array([0.05 + 0.37 / (i + 2)]) for i in range(len(symbols))]
-    small, large = (
-        _Program(symbols, (formula,), ((scale, 0.0, ()),) * len(symbols), None)(*levels, window=(slice(0, 1),))[0]
-        for scale in (1.0, 1e4)
-    )
-    return not np.allclose(small, large, rtol=1e-5, atol=0, equal_nan=True)
-
-
 def _described(array: xr.DataArray, definition: Definition, variables: Mapping[str, str]) -> xr.DataArray:
     array.attrs = conventions.attributes(definition.variable, **definition.attributes(variables))
     return conventions.add_history(array, definition.history())
-
-
-@dataclass(frozen=True)
-class _Program:
-    """Some formulas over the bands `symbols`: what runs on a block."""
-
-    symbols: tuple[str, ...]
-    formulas: tuple[str, ...]
-    scaling: tuple[Scaling, ...]
-    valid: tuple[float, float] | None
-
-    def __call__(self, *bands: npt.NDArray[Any], window: Window) -> list[npt.NDArray[np.float32]]:
-        out = [np.empty(bands[0].shape if bands else 0, np.float32) for _ in self.formulas]
-        _kernels.indices(
-            bands, out, symbols=self.symbols, formulas=self.formulas, scaling=self.scaling,
-            valid=self.valid, num_threads=threads.resolve(),
-        )  # fmt: skip
-        return out

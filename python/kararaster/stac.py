@@ -256,11 +256,8 @@ class CatalogBand(LazyArray):
                 loaded = odc.stac.load(
                     [item], bands=[self.band], geobox=grid, dtype=self.dtype.name, resampling="nearest"
                 )
-        except (
-            RasterioError,
-            OSError,
-            AssertionError,
-        ) as error:  # an assertion of odc: the file says not where it lies
+        except (RasterioError, OSError, AssertionError) as error:
+            # what odc asserts is that the file says where it lies
             href, why = self.item["assets"][self.band]["href"], str(error) or "it has no georeference"
             raise ProductError(
                 f"{self.item['id']}: {self.band} cannot be read from {href} ({why}); check the link, and what lies there"

@@ -109,7 +109,7 @@ def subject(ds: xr.Dataset, bands: str | Iterable[str] | None) -> Subject:
 
 def _is_radar(ds: xr.Dataset, chosen: list[str] | None) -> bool:
     if chosen is None:
-        return any(name in ds for name in conventions.POLARIZATIONS)
+        return conventions.has_radar(ds)
     attrs = [ds[name].attrs for name in chosen if name in ds]
     stated = any("polarization" in a or a.get("quantity") in conventions.QUANTITIES for a in attrs)
     return stated or any(name in conventions.POLARIZATIONS for name in chosen)

@@ -12,8 +12,8 @@ from kararaster.lazy import LazyArray, Window
 
 
 @dataclass(frozen=True, eq=False)
-class Repeated(LazyArray):
-    """Every pixel of `source` as `factor` x `factor` pixels: nearest neighbour on a finer grid."""
+class _Rescaled(LazyArray):
+    """The pixels of `source` on a grid that is finer or coarser by a whole `factor`."""
 
     source: LazyArray
     factor: int
@@ -21,6 +21,11 @@ class Repeated(LazyArray):
     @property
     def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
         return self.source.dtype
+
+
+@dataclass(frozen=True, eq=False)
+class Repeated(_Rescaled):
+    """Every pixel of `source` as `factor` x `factor` pixels: nearest neighbour on a finer grid."""
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]
@@ -37,15 +42,8 @@ class Repeated(LazyArray):
 
 
 @dataclass(frozen=True, eq=False)
-class _Blocks(LazyArray):
+class _Blocks(_Rescaled):
     """One pixel for `factor` x `factor` pixels of `source`."""
-
-    source: LazyArray
-    factor: int
-
-    @property
-    def dtype(self) -> np.dtype[Any]:  # type: ignore[override]
-        return self.source.dtype
 
     @property
     def shape(self) -> tuple[int, ...]:  # type: ignore[override]

@@ -5,7 +5,7 @@ mod expressions;
 mod images;
 
 use expressions::{Expression, Known, random_expression};
-use images::Random;
+use images::{Random, assert_ulp};
 use kararaster_core::bands::Run;
 use kararaster_core::error::Error;
 use kararaster_core::formula::{Program, symbols};
@@ -157,18 +157,6 @@ fn difference(a: Pixels<'_>, b: Pixels<'_>, scaling: [Scaling; 2]) -> Vec<f32> {
     let program = Program::compile(&["(A - B)/(A + B)"], &symbols).unwrap();
     program.run(&[a, b], None, vec![&mut out], &Run::threads(1)).unwrap();
     out
-}
-
-/// Within one unit in the last place of the f64 value rounded to f32.
-#[track_caller]
-fn assert_ulp(got: f32, want: f64) {
-    let want = want as f32;
-    if want.is_nan() {
-        assert!(got.is_nan(), "got {got}, want NaN");
-        return;
-    }
-    let near = got == want || got.to_bits().abs_diff(want.to_bits()) <= 1;
-    assert!(near, "got {got:e}, want {want:e}");
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Decibels and reflectance against f64 references.
 #![allow(clippy::unwrap_used)]
 
+mod images;
+
+use images::assert_ulp;
 use kararaster_core::bands::Run;
 use kararaster_core::decibel::{from_db, to_db};
 use kararaster_core::error::Error;
@@ -47,18 +50,6 @@ fn decibels_of_what_has_none_are_nan() {
     to_db(&[10.0, 2.0_f64], &mut pair, &run).unwrap();
     assert_eq!(pair, [10.0, 10.0 * 2_f64.log10()]);
     assert!(matches!(to_db(&[1.0_f32], &mut [], &run), Err(Error::Shape { name: "dst", .. })));
-}
-
-/// Within one unit in the last place of the f64 value rounded to f32.
-#[track_caller]
-fn assert_ulp(got: f32, want: f64) {
-    let want = want as f32;
-    if want.is_nan() {
-        assert!(got.is_nan(), "got {got}, want NaN");
-        return;
-    }
-    let near = got == want || got.to_bits().abs_diff(want.to_bits()) <= 1;
-    assert!(near, "got {got:e}, want {want:e}");
 }
 
 #[test]

@@ -63,3 +63,15 @@ pub fn image(height: usize, width: usize, seed: u64, defect: Defect) -> Vec<f64>
     }
     pixels
 }
+
+/// Within one unit in the last place of the f64 value rounded to f32.
+#[track_caller]
+pub fn assert_ulp(got: f32, want: f64) {
+    let want = want as f32;
+    if want.is_nan() {
+        assert!(got.is_nan(), "got {got}, want NaN");
+        return;
+    }
+    let near = got == want || got.to_bits().abs_diff(want.to_bits()) <= 1;
+    assert!(near, "got {got:e}, want {want:e}");
+}
