@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 import scenes
+import speckle_cases
 from contest import Array, Case, Params, Rasters
 
 sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))
@@ -43,23 +44,13 @@ _STACK_SHRINK = 4
 def cases(size: int) -> Iterator[Case]:
     """All cases on images of size x size pixels (the stack: a quarter of it each way)."""
     yield Case("calibrate", "calibrate", {"dn": scenes.digital_numbers(size)}, {"tables": scenes.tables(size)}, sigma0)
-    clean, holed = scenes.backscatter(size), scenes.backscatter(size, nan_share=0.05)
-    for window in (5, 7):
-        yield _filter("boxcar", window, clean)
-    for window in (5, 7, 11):
-        yield _filter("lee", window, clean)
-    yield _filter("lee", 7, holed, holes=True)
+    yield from speckle_cases.cases(size)
     yield from _indices(size)
     small = max(32, size // _STACK_SHRINK)
     stacks = {"vv": scenes.stack(small, DATES), "vh": scenes.stack(small, DATES, seed=8)}
+    yield from speckle_cases.multitemporal(stacks["vv"])
     yield Case("hotelling", f"hotelling, {DATES} dates x 2 bands", stacks, {"before": BEFORE}, neg_log10_p)
     yield from _composites(size)
-
-
-def _filter(kernel: str, window: int, image: Array, holes: bool = False) -> Case:
-    params = {"window": window, "looks": scenes.LOOKS, "holes": holes}
-    label = f"{kernel} {window} x {window}" + (", 5 % NaN" if holes else "")
-    return Case(kernel, label, {"image": image}, params, boxcar if kernel == "boxcar" else lee, margin=window // 2)
 
 
 def _indices(size: int) -> Iterator[Case]:
@@ -83,9 +74,9 @@ def _composites(size: int) -> Iterator[Case]:
     """Medians of one band on a quarter of the size each way, geometric medians of six on an eighth."""
     small, smaller = max(32, size // 4), max(32, size // 8)
     red = {"red": _season(small, "red")}
-    yield Case("median", f"median of {SEASON} dates from uint16", red, {}, median)
+    yield Case("composite_median", f"median of {SEASON} dates from uint16", red, {}, median)
     bands = {name: _season(smaller, name) for name in _LEVELS}
-    yield Case("geomedian", f"geomedian of {SEASON} dates x 6 bands", bands, {}, geomedian)
+    yield Case("composite_geomedian", f"geomedian of {SEASON} dates x 6 bands", bands, {}, geomedian)
 
 
 def _season(size: int, band: str) -> Array:
@@ -127,14 +118,6 @@ def sigma0(rasters: Rasters, params: Params) -> Array:
 def _bilinear(lines: Array, pixels: Array, values: Array, line: Array, pixel: Array) -> Array:
     along_range = np.stack([np.interp(pixel, pixels, vector) for vector in values])
     return np.stack([np.interp(line, lines, column) for column in along_range.T], axis=1)
-
-
-def boxcar(rasters: Rasters, params: Params) -> Array:
-    return oracle.boxcar(rasters["image"], params["window"], params["window"])
-
-
-def lee(rasters: Rasters, params: Params) -> Array:
-    return oracle.lee(rasters["image"], params["window"], params["window"], params["looks"])
 
 
 def indices(rasters: Rasters, params: Params) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterable, Mapping
@@ -55,10 +56,13 @@ class Contestant:
     """What it computes instead, if not the same; such a contestant is not checked and never the best peer."""
     ours: bool = False
     takes: Callable[[Params], bool] = field(default=lambda params: True)
+    idle: Run | None = None
+    """The same on next to nothing, for a program that has to start: its seconds, of the same turn, are taken off."""
 
     @property
     def missing(self) -> list[str]:
-        return [name for name in self.needs if importlib.util.find_spec(name) is None]
+        """Libraries that cannot be imported and commands that are not found."""
+        return [name for name in self.needs if importlib.util.find_spec(name) is None and shutil.which(name) is None]
 
 
 def disagreement(contestant: Contestant, case: Case, threads: int) -> str:
@@ -101,6 +105,12 @@ def in_strips(
     return out
 
 
+def in_rows(run: Callable[[int, int], None], threads: int, height: int) -> None:
+    """Run a kernel that holds no lock from its first to its last row, a thread for each part of them."""
+    cuts = [height * i // threads for i in range(threads + 1)]
+    list(_pool.map(run, cuts[:-1], cuts[1:])) if threads > 1 else run(0, height)
+
+
 def in_pieces(run: Callable[..., Any], threads: int, *flat: Array) -> list[Any]:
     """Run on equal pieces of flat arrays, a thread each."""
     size = flat[0].size
@@ -123,6 +133,18 @@ class Entry:
     def run(self) -> Array | list[Array]:
         return self.contestant.run(self.rasters, self.case.params, self.threads)
 
+    def turn(self) -> None:
+        """Run once more, with a clock."""
+        start = time.perf_counter()
+        result = self.run()
+        seconds = time.perf_counter() - start
+        del result
+        if self.contestant.idle:
+            start = time.perf_counter()
+            self.contestant.idle(self.rasters, self.case.params, self.threads)
+            seconds = max(seconds - (time.perf_counter() - start), 1e-3)
+        self.seconds.append(seconds)
+
     @property
     def side(self) -> int:
         return next(iter(self.rasters.values())).shape[-1]
@@ -137,7 +159,7 @@ def entries(cases: Iterable[Case], contestants: Iterable[Contestant]) -> list[En
     """Everyone who takes part, case by case, so that those who are compared run next to each other in time."""
     contestants = list(contestants)
     return [
-        Entry(case, contestant, threads, _corner(case.rasters, contestant.side))
+        Entry(case, contestant, threads, corner(case.rasters, contestant.side))
         for case in cases
         for threads in range(1, MOST_THREADS + 1)
         for contestant in contestants
@@ -156,17 +178,14 @@ def play(field_of_entries: list[Entry], rounds: int) -> None:
     for _ in range(rounds):
         for entry, size in zip(field_of_entries, sizes, strict=True):
             np.ones(size, np.uint8)
-            start = time.perf_counter()
-            result = entry.run()
-            entry.seconds.append(time.perf_counter() - start)
-            del result
+            entry.turn()
 
 
 def _size(result: Array | list[Array]) -> int:
     return sum(array.nbytes for array in (result if isinstance(result, list) else [result]))
 
 
-def _corner(rasters: Rasters, side: int | None) -> Rasters:
+def corner(rasters: Rasters, side: int | None) -> Rasters:
     if side is None:
         return rasters
     return {name: np.ascontiguousarray(raster[..., :side, :side]) for name, raster in rasters.items()}

@@ -1,7 +1,8 @@
 """The floor no kernel gets below: moving the bytes once.
 
-Copies of a float32 image of the size of the output, into memory that is newly allocated (page faults included, what a
-user pays) and into memory that was touched before; for stacks, reading every sample once.
+Copies of float32 images of the size of the output (a filtered stack: all its dates), into memory that is newly allocated
+(page faults included, what a user pays) and into memory that was touched before; for a test of a stack, reading every
+sample once.
 """
 
 from __future__ import annotations
@@ -35,8 +36,8 @@ def _copied(source: Array, target: Array, threads: int) -> Array:
 
 
 def _images(rasters: Rasters) -> tuple[Array, Array]:
-    """A float32 image of the shape of the rasters and a place for its copy, both in memory already."""
-    shape = next(iter(rasters.values())).shape[-2:]
+    """float32 pixels of the shape of the output and a place for their copy, both in memory already."""
+    shape = rasters["stack"].shape if "stack" in rasters else next(iter(rasters.values())).shape[-2:]
     if shape not in _kept:
         _kept[shape] = np.ones(shape, np.float32), np.ones(shape, np.float32)
     return _kept[shape]

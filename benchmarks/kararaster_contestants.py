@@ -1,4 +1,4 @@
-"""The package itself: its kernels with newly allocated output, and three public functions, to show what those add."""
+"""The package itself: its kernels with newly allocated output, and some public functions, to show what those add."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import xarray as xr
 
 import kararaster as kr
 from cases import BANDS, NODATA, OFFSET, SCALE, squeezed
-from contest import Array, Contestant, Params, Rasters
+from contest import Array, Contestant, Params, Rasters, Run
 from kararaster import _kernels
 from scenes import Tables
 
@@ -45,16 +45,16 @@ def _for_each_vector(nodes: Array, values: Array) -> Array:
     return np.ascontiguousarray(np.broadcast_to(nodes, values.shape))
 
 
-def boxcar(rasters: Rasters, params: Params, threads: int) -> Array:
-    out = np.empty_like(rasters["image"])
-    _kernels.boxcar(rasters["image"], out, _frame(params, threads))
-    return out
+def speckle(kernel: str) -> Run:
+    """A filter of one image or of a stack."""
 
+    def run(rasters: Rasters, params: Params, threads: int) -> Array:
+        (source,) = rasters.values()
+        out = np.empty_like(source)
+        getattr(_kernels, kernel)(source, out, _frame(params, threads), **params["own"])
+        return out
 
-def lee(rasters: Rasters, params: Params, threads: int) -> Array:
-    out = np.empty_like(rasters["image"])
-    _kernels.lee(rasters["image"], out, _frame(params, threads), enl=params["looks"])
-    return out
+    return run
 
 
 def _frame(params: Params, threads: int) -> _kernels.Frame:
@@ -126,10 +126,13 @@ _OUTPUTS = {
 }
 
 
-def public_lee(rasters: Rasters, params: Params, threads: int) -> Array:
-    kr.set_threads(threads)
-    image = xr.DataArray(rasters["image"], dims=("y", "x"), attrs={"units": "1"})
-    return image.kara.despeckle("lee", window=params["window"], enl=params["looks"]).values
+def public_speckle(method: str) -> Run:
+    def run(rasters: Rasters, params: Params, threads: int) -> Array:
+        kr.set_threads(threads)
+        image = xr.DataArray(rasters["image"], dims=("y", "x"), attrs={"units": "1"})
+        return image.kara.despeckle(method, window=params["window"], **params["own"]).values
+
+    return run
 
 
 def public_indices(rasters: Rasters, params: Params, threads: int) -> list[Array]:
@@ -158,12 +161,19 @@ def public_composite(rasters: Rasters, params: Params, threads: int) -> Array | 
     return images[0] if len(images) == 1 else images
 
 
-_BY_KERNEL = {"calibrate": calibrate, "boxcar": boxcar, "lee": lee, "hotelling": hotelling}
+_SPECKLE = (
+    *("boxcar", "lee", "kuan", "gamma_map", "lee_enhanced"),
+    *("frost", "frost_enhanced", "refined_lee", "lee_sigma", "median"),
+    *("quegan", "srad", "idan", "ppb"),
+)
+_COMPOSITES = ("composite_median", "composite_geomedian")
+_BY_KERNEL = {"calibrate": calibrate, "hotelling": hotelling}
+_BY_KERNEL |= {kernel: speckle(kernel) for kernel in _SPECKLE}
 _BY_KERNEL |= dict.fromkeys(("ndvi", "ibi", "twelve"), indices)
-_BY_KERNEL |= dict.fromkeys(("median", "geomedian"), composite)
-_BY_FUNCTION = {"lee": public_lee, "hotelling": public_change}
+_BY_KERNEL |= dict.fromkeys(_COMPOSITES, composite)
+_BY_FUNCTION = {"lee": public_speckle("lee"), "frost": public_speckle("frost"), "hotelling": public_change}
 _BY_FUNCTION |= dict.fromkeys(("ndvi", "ibi", "twelve"), public_indices)
-_BY_FUNCTION |= dict.fromkeys(("median", "geomedian"), public_composite)
+_BY_FUNCTION |= dict.fromkeys(_COMPOSITES, public_composite)
 
 OURS = [Contestant(kernel, KERNEL, run, ours=True) for kernel, run in _BY_KERNEL.items()]
 OURS += [Contestant(kernel, PUBLIC, run, ours=True) for kernel, run in _BY_FUNCTION.items()]

@@ -13,7 +13,7 @@ import pytest
 
 from cases import cases
 from compare import CHECKED_SIZE
-from contest import Case, Contestant, disagreement
+from contest import Case, Contestant, corner, disagreement
 from floor import FLOORS
 from kararaster_contestants import OURS
 from peers import PEERS
@@ -43,4 +43,4 @@ def test_bench(benchmark, label: str, contestant: Contestant) -> None:
         assert disagreement(contestant, small, threads=1) == ""
     timed = small if benchmark.disabled else case(label, TIMED_SIZE)
     benchmark.group = label
-    benchmark(contestant.run, timed.rasters, timed.params, 1)
+    benchmark(contestant.run, corner(timed.rasters, contestant.side), timed.params, 1)

@@ -135,9 +135,8 @@ def test_infinite_samples_are_invalid_and_never_spread() -> None:
 
 def test_closed_facts() -> None:
     flat = np.full((20, 20), 0.3, np.float32)
-    np.testing.assert_array_max_ulp(kr.despeckle(image(flat), "lee").values, flat, maxulp=1)
-    exact = np.full((20, 20), 0.25, np.float32)  # its sums are exact
-    np.testing.assert_array_equal(kr.despeckle(image(exact), "boxcar", window=8 + 1).values[5:-5, 5:-5], 0.25)
+    np.testing.assert_array_equal(kr.despeckle(image(flat), "lee").values, flat)
+    np.testing.assert_array_equal(kr.despeckle(image(flat), "boxcar", window=9).values, flat)
     speckle = speckled((512, 512), enl=4.0)
     box = kr.despeckle(image(speckle), "boxcar", window=7).values[3:-3, 3:-3]
     assert box.mean() == pytest.approx(speckle.mean(), rel=0.003)

@@ -97,3 +97,48 @@ def test_the_p_values_of_a_real_quiet_pair_of_halves_are_not_all_small(monthly: 
     placebo = power.isel(time=order).assign_coords(time=power.time.values)
     result = placebo.kara.change(event=power.time.values[6], pre="400D", post="400D", by=None)
     assert (result.p_value < 0.05).mean() < 0.10
+
+
+@pytest.fixture(scope="module")
+def sea(samples: Path) -> xr.DataArray:
+    """Open water of a real product, averaged before it was delivered, without its trends in range and azimuth."""
+    rasterio = pytest.importorskip("rasterio")
+    with rasterio.open(samples / "s1-grd-dn-india-2018" / "s1_20230809" / "s1-vh.tiff") as src:
+        power = src.read(1)[560:660, 100:300].astype(np.float64) ** 2
+    power /= power.mean(0)
+    power /= power.mean(1, keepdims=True)
+    return xr.DataArray(power.astype(np.float32), dims=("y", "x"), attrs={"units": "1"})
+
+
+def correlation(values: np.ndarray, dy: int, dx: int) -> float:
+    z = values - values.mean()
+    rows, columns = z.shape
+    one = z[max(0, dy) : rows + min(0, dy), max(0, dx) : columns + min(0, dx)]
+    other = z[max(0, -dy) : rows + min(0, -dy), max(0, -dx) : columns + min(0, -dx)]
+    return float((one * other).mean() / z.var())
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("window", [3, 5, 7])
+def test_looks_of_real_water_rise_as_its_correlation_says(sea: xr.DataArray, window: int) -> None:
+    """The variance of a mean of N samples is that of one times the sum of all their correlations over N squared."""
+    lags = range(1 - window, window)
+    pairs = {(dy, dx): (window - abs(dy)) * (window - abs(dx)) for dy in lags for dx in lags}
+    gain = window**4 / sum(n * correlation(sea.values.astype(float), *lag) for lag, n in pairs.items())
+    half = window // 2
+    smooth = sea.kara.despeckle("boxcar", window=window)[half:-half, half:-half]
+    before, after = (kr.enl(array, "moment").item() for array in (sea, smooth))
+    assert before == pytest.approx(kr.enl(sea, "log_cumulant").item(), rel=0.02)
+    assert after / before == pytest.approx(gain, rel=0.05)
+    assert gain > 0.7 * window**2
+
+
+@pytest.mark.filterwarnings("ignore::rasterio.errors.NotGeoreferencedWarning")
+@pytest.mark.parametrize("method", [m for m in kr.despeckle_methods().name if m != "quegan"])
+def test_every_filter_smooths_real_water_and_keeps_its_mean(sea: xr.DataArray, method: str) -> None:
+    looks = kr.enl(sea, "moment").item()
+    smooth = sea.kara.despeckle(method, enl=looks)
+    # Windows of 7 pixels have 49, regions of idan 50; what holds samples back keeps less.
+    least = {"median": 3, "idan": 2.5, "lee_sigma": 2.5}.get(method, 5)
+    assert kr.enl(smooth, "moment").item() > least * looks
+    assert smooth.mean().item() == pytest.approx(sea.mean().item(), rel=0.01)

@@ -239,7 +239,7 @@ def test_index_lists_the_catalogue():
         (["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--alpha", "5"], "alpha"),
         (
             ["change", "{stack}", "--event", "2023-09-19", "-o", "{out}", "--despeckle", "mean"],
-            "--despeckle: got 'mean', want one of lee, boxcar, none",
+            "--despeckle: got 'mean', want one of boxcar, median, lee",
         ),
         (["change", "{out}/nowhere", "--event", "2023-09-19", "-o", "{out}"], "does not exist"),
         (["info", "{out}/nowhere"], "does not exist"),

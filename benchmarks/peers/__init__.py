@@ -5,6 +5,7 @@ one line in that module's `PEERS`. Libraries are imported where they are used: a
 out, by name.
 """
 
-from peers import calibrate, change, composite, indices, speckle
+from peers import calibrate, change, composite, indices, moments, programs, stencils, wide
 
-PEERS = [*calibrate.PEERS, *speckle.PEERS, *indices.PEERS, *change.PEERS, *composite.PEERS]
+_MODULES = (calibrate, moments, stencils, wide, programs, indices, change, composite)
+PEERS = [peer for module in _MODULES for peer in module.PEERS]

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import cache
-
 import numpy as np
 from numba import njit, prange
 
@@ -56,88 +53,6 @@ def calibrate(dn, gain_line, gain_pixel, gain, noise_line, noise_pixel, noise, a
                 power = (number * number - level[x] * factor) / (local[x] * local[x])
                 out[y, x] = power if number > 0 else np.float32(np.nan)
             first = end
-
-
-@njit(nogil=True, inline="always")
-def _mirrored(index, size):
-    if index < 0:
-        return -index - 1
-    return 2 * size - index - 1 if index >= size else index
-
-
-@cache
-def moment_filter(*, lee: bool, holes: bool) -> Callable[..., None]:
-    """A boxcar or Lee filter in one pass; `lee` and `holes` are constants to the compiler."""
-    add_row, finish_row = _row_adder(lee, holes), _row_finisher(lee, holes)
-
-    @njit(parallel=True, nogil=True, error_model="numpy")
-    def kernel(image, half, looks, strips, out):
-        height, width = image.shape
-        for strip in prange(strips):
-            sums = np.empty((3, width + 2 * half), np.float32)
-            for y in range(height * strip // strips, height * (strip + 1) // strips):
-                # Fresh column sums for each row: running ones drift beside bright targets, and these vectorise.
-                sums[:] = 0
-                for dy in range(-half, half + 1):
-                    add_row(image[_mirrored(y + dy, height)], half, sums)
-                for x in range(half):
-                    sums[:, half - 1 - x] = sums[:, half + x]
-                    sums[:, half + width + x] = sums[:, half + width - 1 - x]
-                finish_row(image[y], half, looks, sums, out[y])
-
-    return kernel
-
-
-def _row_adder(lee: bool, holes: bool) -> Callable[..., None]:
-    @njit(nogil=True, error_model="numpy", inline="always")
-    def add_row(row, half, sums):
-        total, square, count = sums[0], sums[1], sums[2]
-        for x in range(row.size):
-            value = row[x]
-            if holes:
-                valid = value == value
-                value = value if valid else np.float32(0)
-                count[x + half] += np.float32(1) if valid else np.float32(0)
-            total[x + half] += value
-            if lee:
-                square[x + half] += value * value
-
-    return add_row
-
-
-def _row_finisher(lee: bool, holes: bool) -> Callable[..., None]:
-    @njit(nogil=True, error_model="numpy", inline="always")
-    def finish_row(row, half, looks, sums, out):
-        total, square, count = sums[0], sums[1], sums[2]
-        size = 2 * half + 1
-        for x in range(row.size):
-            s, q = np.float32(0), np.float32(0)
-            n = np.float32(0) if holes else np.float32(size * size)
-            for k in range(x, x + size):
-                s += total[k]
-                if lee:
-                    q += square[k]
-                if holes:
-                    n += count[k]
-            out[x] = s / n
-            if lee:
-                variance = (q - s * out[x]) / (n - np.float32(1))
-                weight = np.float32(1) - out[x] * out[x] / (looks * variance)
-                weight = weight if (variance > 0) & (weight > 0) else np.float32(0)
-                out[x] += weight * (row[x] - out[x])
-
-    return finish_row
-
-
-@njit(nogil=True, fastmath=_FAST, error_model="numpy")
-def lee_weigh(image, mean, square, looks, out):
-    for y in range(image.shape[0]):
-        for x in range(image.shape[1]):
-            m = mean[y, x]
-            variance = square[y, x] - m * m
-            weight = np.float32(1) - m * m / (looks * variance)
-            weight = weight if (variance > 0) & (weight > 0) else np.float32(0)
-            out[y, x] = m + weight * (image[y, x] - m)
 
 
 @njit(cache=True, parallel=True, nogil=True, fastmath=_FAST, error_model="numpy")

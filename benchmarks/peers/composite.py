@@ -1,4 +1,4 @@
-"""Peers of `median` and `geomedian`: composites of uint16 digital numbers over time, with scale, offset and nodata."""
+"""Peers of `composite_median` and `composite_geomedian`: of uint16 digital numbers over time, with scale, offset and nodata."""
 
 from __future__ import annotations
 
@@ -71,9 +71,9 @@ def numba_weiszfeld(rasters: Rasters, params: Params, threads: int) -> Array:
 
 
 PEERS = [
-    Contestant("median", "numpy.nanmedian", numpy_nanmedian, side=512),
-    Contestant("median", "bottleneck.nanmedian after numpy scaling", bottleneck_nanmedian, ("bottleneck",)),
-    Contestant("median", "numba, hand-written", numba_median, ("numba",)),
-    Contestant("geomedian", "numpy", numpy_weiszfeld, threads=(1,), side=128),
-    Contestant("geomedian", "numba, hand-written", numba_weiszfeld, ("numba",)),
+    Contestant("composite_median", "numpy.nanmedian", numpy_nanmedian, side=512),
+    Contestant("composite_median", "bottleneck.nanmedian after numpy scaling", bottleneck_nanmedian, ("bottleneck",)),
+    Contestant("composite_median", "numba, hand-written", numba_median, ("numba",)),
+    Contestant("composite_geomedian", "numpy", numpy_weiszfeld, threads=(1,), side=128),
+    Contestant("composite_geomedian", "numba, hand-written", numba_weiszfeld, ("numba",)),
 ]

@@ -25,11 +25,12 @@ if TYPE_CHECKING:
     from kararaster.decibel import from_db, to_db
     from kararaster.export import to_cog, to_zarr
     from kararaster.indices import bui, ibi, index, ndbi, ndvi, ui
+    from kararaster.looks import enl
     from kararaster.optical import reflectance
     from kararaster.sentinel1 import open_sentinel1
     from kararaster.sentinel2 import open_sentinel2
     from kararaster.sentinel2.stacking import sentinel2_stack
-    from kararaster.speckle import despeckle, enl
+    from kararaster.speckle import despeckle, despeckle_methods
     from kararaster.stac import open_stac
     from kararaster.stack import open_stack
 
@@ -40,7 +41,8 @@ _HOMES = {
     "change": "changes",
     "composite": "compositing",
     "despeckle": "speckle",
-    "enl": "speckle",
+    "despeckle_methods": "speckle",
+    "enl": "looks",
     "from_db": "decibel",
     "ibi": "indices",
     "index": "indices",
@@ -88,6 +90,7 @@ __all__ = [
     "change",
     "composite",
     "despeckle",
+    "despeckle_methods",
     "enl",
     "errors",
     "from_db",

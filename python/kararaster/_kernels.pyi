@@ -34,11 +34,26 @@ __all__ = [
     "fold",
     "formula_symbols",
     "from_db",
+    "frost",
+    "frost_enhanced",
+    "gamma_map",
+    "idan",
     "indices",
+    "kuan",
     "lee",
+    "lee_enhanced",
+    "lee_sigma",
+    "median",
     "moment_fields",
     "opened_and_grown",
+    "ppb",
+    "quegan",
+    "quegan_add",
+    "quegan_apply",
+    "refined_lee",
     "reflectance",
+    "sigma_range",
+    "srad",
     "to_db",
 ]
 
@@ -70,7 +85,46 @@ class Frame(TypedDict):
     num_threads: int
 
 def boxcar(src: _Real, dst: _Real, frame: Frame) -> None: ...
+def frost(src: _Real, dst: _Real, frame: Frame, *, damping: float, distance: str) -> None: ...
+def frost_enhanced(src: _Real, dst: _Real, frame: Frame, *, enl: float, damping: float, distance: str) -> None: ...
+def gamma_map(src: _Real, dst: _Real, frame: Frame, *, enl: float) -> None: ...
+def idan(src: _Real, dst: _Real, frame: Frame, *, enl: float, size: int) -> None: ...
+def kuan(src: _Real, dst: _Real, frame: Frame, *, enl: float) -> None: ...
 def lee(src: _Real, dst: _Real, frame: Frame, *, enl: float) -> None: ...
+def lee_enhanced(src: _Real, dst: _Real, frame: Frame, *, enl: float, damping: float) -> None: ...
+def lee_sigma(
+    src: _Real,
+    dst: _Real,
+    frame: Frame,
+    *,
+    enl: float,
+    sigma: float,
+    target_count: int,
+    z98: float | Sequence[float],
+    table: str,
+    edge: str,
+) -> None: ...
+def refined_lee(src: _Real, dst: _Real, frame: Frame, *, enl: float, noise: str) -> None: ...
+def sigma_range(enl: float, sigma: float) -> tuple[float, float, float]: ...
+def ppb(
+    src: _Real,
+    dst: _Real,
+    frame: Frame,
+    *,
+    enl: float,
+    search: int,
+    patch: int,
+    quantile: float,
+    temperature: float,
+    iterations: int,
+) -> None: ...
+def srad(src: _Real, dst: _Real, frame: Frame, *, enl: float, iterations: int, step: float) -> None: ...
+def median(src: _Real, dst: _Real, frame: Frame) -> None: ...
+def quegan(
+    stack: _Real, dst: _Real, frame: Frame, *, groups: Sequence[Sequence[int]], spatial: str, enl: float
+) -> None: ...
+def quegan_add(x: _Real, mean: _Real, ratio: _F64, count: _F64, *, num_threads: int) -> None: ...
+def quegan_apply(mean: _Real, ratio: _F64, count: _F64, dst: _Real, *, num_threads: int) -> None: ...
 def enl(src: _Real, dst: _Real, frame: Frame) -> None: ...
 def reflectance(src: _Real, dst: _F32, *, scaling: _Scaling, num_threads: int) -> None: ...
 def opened_and_grown(

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from kararaster.baseline import TransformName
     from kararaster.changes import MethodName
     from kararaster.compositing import CompositeMethod
-    from kararaster.speckle import Border, FilterName
+    from kararaster.looks import Estimator
+    from kararaster.speckle import Border
+    from kararaster.speckle_filters import FilterName
 
 
 class _Verbs:
@@ -53,13 +55,14 @@ class KaraDataset(_Verbs):
         enl: float = 4.4,
         border: Border = "shrink",
         min_valid: int = 1,
+        **parameters: Any,
     ) -> xr.Dataset:
         """Filter speckle in linear power; see `kararaster.despeckle`."""
-        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid, **parameters)
 
-    def enl(self, window: int | tuple[int, int] = 7) -> xr.Dataset:
+    def enl(self, method: Estimator = "mode", *, window: int | tuple[int, int] = 7) -> xr.Dataset:
         """Equivalent number of looks of each band; see `kararaster.enl`."""
-        return kr.enl(self._obj, window)
+        return kr.enl(self._obj, method, window=window)
 
     def to_db(self) -> xr.Dataset:
         """Linear power to decibel; see `kararaster.to_db`."""
@@ -184,13 +187,14 @@ class KaraDataArray(_Verbs):
         enl: float = 4.4,
         border: Border = "shrink",
         min_valid: int = 1,
+        **parameters: Any,
     ) -> xr.DataArray:
         """Filter speckle in linear power; see `kararaster.despeckle`."""
-        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid)
+        return kr.despeckle(self._obj, method, window=window, enl=enl, border=border, min_valid=min_valid, **parameters)
 
-    def enl(self, window: int | tuple[int, int] = 7) -> xr.DataArray:
+    def enl(self, method: Estimator = "mode", *, window: int | tuple[int, int] = 7) -> xr.DataArray:
         """Equivalent number of looks; see `kararaster.enl`."""
-        return kr.enl(self._obj, window)
+        return kr.enl(self._obj, method, window=window)
 
     def reflectance(self) -> xr.DataArray:
         """Digital numbers of an optical band to reflectance; see `kararaster.reflectance`."""

@@ -103,7 +103,10 @@ def change(
     combine: Annotated[str, typer.Option(help="How orbits are joined: fisher or stouffer.")] = "fisher",
     alpha: Annotated[float, typer.Option(help="False discovery rate of the pixels called changed.")] = 0.05,
     despeckle: Annotated[
-        str, typer.Option(help="Speckle filter of radar before the test: lee, boxcar or none.")
+        str,
+        typer.Option(
+            help="Speckle filter of radar before the test: a method of despeckle (lee, frost, quegan, ...), or none."
+        ),
     ] = "none",
     window: Annotated[int, typer.Option(help="Of the speckle filter, in pixels.")] = 7,
     enl: Annotated[float, typer.Option(help="Equivalent number of looks of the stack.")] = 4.4,
@@ -117,16 +120,19 @@ def change(
         from kararaster import despeckle as filtered
         from kararaster import open_stack
         from kararaster.cli_summary import summarize_change
+        from kararaster.speckle_filters import FILTERS
 
-        _check_choice("despeckle", despeckle, ("lee", "boxcar", "none"))
+        _check_choice("despeckle", despeckle, (*FILTERS, "none"))
         ds = open_stack(stack, pattern=pattern)
+        by = None if one_geometry else "relative_orbit"
         if despeckle != "none":
             _require_radar(ds, despeckle)
-            ds = filtered(ds, despeckle, window=window, enl=enl)  # type: ignore[arg-type]
+            sides: dict[str, Any] = {"event": event, "by": by} if despeckle == "quegan" else {}
+            ds = filtered(ds, despeckle, window=window, enl=enl, **sides)  # type: ignore[arg-type]
         looks: dict[str, Any] = {"enl": enl} if method == "logratio" else {}
         result = test(
             ds, event=event, pre=pre, post=post, method=method, combine=combine, alpha=alpha,  # type: ignore[arg-type]
-            by=None if one_geometry else "relative_orbit", **looks,
+            by=by, **looks,
         )  # fmt: skip
         _write(result, output)
         summarize_change(ds, result, output, event=event, alpha=alpha)

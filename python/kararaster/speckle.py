@@ -1,30 +1,25 @@
-"""Speckle filters and the equivalent number of looks.
-
-A filter is a kernel of the core with a window; this module gives each its parameters, its halo and its place in the table
-`FILTERS`. A new filter is one entry there.
-"""
+"""Speckle filters: the verb, and the kernel that every grown block goes through. Their table is `speckle_filters`."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from kararaster import _kernels, blocks, conventions, threads
+from kararaster import _kernels, blocks, conventions, multitemporal, threads
 from kararaster.errors import InvalidInputError
 from kararaster.lazy import Placement
+from kararaster.speckle_filters import FILTERS, FilterName
 from kararaster.windows import Window
-from kararaster.windows import window as window_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Obj = TypeVar("Obj", xr.Dataset, xr.DataArray)
-FilterName = Literal["boxcar", "lee"]
 Border = Literal["shrink", "replicate"]
-
-FILTERS: dict[str, tuple[str, ...]] = {"boxcar": (), "lee": ("enl",)}
-"""Filter name (also the name of its kernel) -> the parameters it takes besides the window."""
 
 
 def despeckle(
@@ -35,17 +30,29 @@ def despeckle(
     enl: float = 4.4,
     border: Border = "shrink",
     min_valid: int = 1,
+    **parameters: Any,
 ) -> Obj:
     """Filter speckle in linear power, lazily.
+
+    Cu2 = 1 / enl is the squared coefficient of variation of the speckle, Ci2 that of the samples in the window, m their mean,
+    x the pixel. `despeckle_methods()` gives parameters, reach and reference of each method as a table.
 
     Parameters
     ----------
     obj : Dataset or DataArray
         float32 or float64 linear power (units "1"), dimensions (..., y, x) or (..., azimuth_time, ground_range). Of a Dataset
         the radar bands (vv, vh, hh, hv) are filtered and everything else is kept.
-    method : {"lee", "boxcar"}
-        "lee": local linear estimate ``m + W (x - m)`` with ``W = max(0, 1 - Cu2 / Ci2)``, Cu2 = 1 / enl, Ci2 the squared
-        coefficient of variation in the window (Lee 1980, doi 10.1109/TPAMI.1980.4766994, product model). "boxcar": the mean.
+    method : str
+        Of the moments of the window, at the same cost for any size: "lee" ``m + W (x - m)`` with ``W = max(0, 1 - Cu2 / Ci2)``
+        (Lee 1980), "boxcar" the mean, "kuan", "gamma_map" (biased low by about 1 %), "lee_enhanced" (`damping=1`).
+        Of its samples: "median", "frost" and "frost_enhanced" (`damping=2` and 1: larger smooths less; `distance="euclidean"`
+        or "chebyshev" as in SNAP), "refined_lee" (7 x 7; `noise="local"` or "looks"), "lee_sigma" (`sigma=0.9`; `target_count=6`;
+        `z98`: power above which a pixel is bright, None takes the 98 % quantile of each whole image; `table="exact"` for any
+        `enl` or "published" for 1 to 4; `edge="shrink"` or "snap").
+        Of a wider neighbourhood: "idan" (`size=50` pixels), "srad" (`iterations=20`, `step=0.5`), "ppb" (`search=10` and
+        `patch=3` pixels to each side, `quantile=0.92`, `temperature=0.2`, `iterations=4`). Of all dates: "quegan"
+        (`spatial="boxcar"` or "lee"; `by="relative_orbit"`: only dates of one geometry lend each other looks, None where all
+        dates share one; `event`: a date or several, none of which is filtered across).
     window : int or (int, int)
         Full odd window size, (rows, columns).
     enl : float
@@ -54,11 +61,13 @@ def despeckle(
         At the image edge the window shrinks (as in SNAP), or edge pixels repeat (as in OTB).
     min_valid : int
         Fewer valid samples in the window than this: NaN.
+    **parameters
+        Of the method, as above.
 
     Returns
     -------
     Same type, shape and dtype. NaN and infinite samples are never used; a pixel that is NaN stays NaN. The bytes do not
-    depend on chunks or threads.
+    depend on chunks or threads. A constant image comes out unchanged.
 
     Raises
     ------
@@ -67,7 +76,13 @@ def despeckle(
     InvalidTypeError
         Not floating point.
     InvalidInputError
-        Unknown method, even window, enl not above 0.
+        Unknown method or parameter, even window, enl not above 0.
+    GeometryError
+        "quegan" on a stack whose dates cannot be told apart by orbit.
+
+    References
+    ----------
+    Lee 1980, doi 10.1109/TPAMI.1980.4766994; for the others see `despeckle_methods()`.
 
     Examples
     --------
@@ -76,66 +91,85 @@ def despeckle(
     >>> smooth = stack.kara.despeckle("lee", window=5)
     >>> bool(smooth.vv.isel(time=0).std() < stack.vv.isel(time=0).std())
     True
+    >>> sides = stack.kara.despeckle("quegan", event="2023-09-19")
     """
     if not isinstance(method, str) or method not in FILTERS:
         raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, FILTERS))}")
     if border not in ("shrink", "replicate"):
         raise InvalidInputError(f"border: got {border!r}, want 'shrink' or 'replicate'")
-    size = window_of(window)
-    given = {"enl": conventions.positive_number("enl", enl)}
-    parameters = tuple((name, given[name]) for name in FILTERS[method])
-    kernel = SpeckleKernel(method, size, border, conventions.whole_number("min_valid", min_valid, 0), parameters)
+    chosen = FILTERS[method]
+    least = conventions.whole_number("min_valid", min_valid, 0)
+    if chosen.window is None and (border != "shrink" or least > 1):
+        raise InvalidInputError(f"border, min_valid: {method!r} has no window; leave both out")
+    size = chosen.checked_window(method, window)
+    looks = conventions.positive_number("enl", enl)
+    values = chosen.checked_parameters(method, parameters)
+    if chosen.looks:
+        values = {"enl": looks, **values}
+    kernel = SpeckleKernel(method, size, border, least, tuple(values.items()))
     if isinstance(obj, xr.Dataset):
         bands = {name: _filtered(obj[name], kernel) for name in conventions.radar_bands(obj)}
         return conventions.add_history(obj.assign(bands), kernel.describe())
     return _filtered(obj, kernel)
 
 
-def enl(obj: Obj, window: int | tuple[int, int] = 7) -> Obj:
-    """Equivalent number of looks of a scene, lazily: the mode of the local moment estimate.
-
-    In every window that is inside the image and free of NaN the estimate is mean squared over variance; texture and edges only
-    lower it, so homogeneous ground makes the mode of its histogram. Take it on linear power, before any filter.
-
-    Parameters
-    ----------
-    obj : Dataset or DataArray
-        float32 or float64 linear power (units "1"), dimensions (..., rows, columns).
-    window : int or (int, int)
-        Full odd window size.
+def despeckle_methods() -> pd.DataFrame:
+    """Table of the speckle filters of `despeckle`.
 
     Returns
     -------
-    One float64 number for each band (all dates together), units "1"; NaN where no window is usable.
+    DataFrame, one row a filter, with the columns `name`, `title`, `parameters` (its own, with defaults; all take enl where
+    `looks` is true), `looks`, `window` ("odd", "7 x 7" or none), `halo` (rows and columns it reaches with a window of 7 and its
+    default parameters) and `reference` (a DOI with † was not confirmed).
 
     Raises
     ------
-    UnitsError
-        Decibel given.
+    Nothing.
 
     Examples
     --------
-    >>> import numpy as np, xarray as xr, kararaster as kr
-    >>> speckle = np.random.default_rng(0).gamma(4.4, 1 / 4.4, (512, 512))
-    >>> bool(abs(kr.enl(xr.DataArray(speckle, dims=("y", "x"))) - 4.4) < 0.6)
-    True
+    >>> import kararaster as kr
+    >>> kr.despeckle_methods().set_index("name").loc["frost", "parameters"]
+    "damping=2.0, distance='euclidean'"
     """
-    if isinstance(obj, xr.Dataset):
-        return xr.Dataset(
-            {name: enl(obj[name], window) for name in conventions.radar_bands(obj)}, attrs=dict(obj.attrs)
-        )
-    conventions.require_linear_power(obj)
-    kernel = SpeckleKernel("enl", window_of(window), "shrink", 1, ())
-    local = blocks.halo(kernel, conventions.rows_columns_last(obj).data, kernel.window.half, obj.dtype)
-    mode = blocks.global_number(_LogMode(), local, np.float64)
-    return xr.DataArray(mode, name=obj.name, attrs=conventions.attributes("enl"))
+    import pandas as pd  # noqa: PLC0415 (xarray has it; takes long to import)
+
+    rows = []
+    for name, row in FILTERS.items():
+        values = row.checked_parameters(name, {})
+        own = ", ".join(f"{parameter.name}={parameter.default!r}" for parameter in row.parameters)
+        halo = row.radius(Window(7, 7), values)
+        rows.append((name, row.title, own, row.looks, row.window or "none", halo, row.reference))
+    return pd.DataFrame(rows, columns=["name", "title", "parameters", "looks", "window", "halo", "reference"])
 
 
 def _filtered(array: xr.DataArray, kernel: SpeckleKernel) -> xr.DataArray:
     conventions.require_linear_power(array)
     array = conventions.rows_columns_last(array)
-    out = array.copy(data=blocks.halo(kernel, array.data, kernel.window.half, array.dtype))
-    return conventions.add_history(out, kernel.describe())
+    if kernel.kernel == "quegan":
+        array = array.transpose("time", ..., missing_dims="ignore")
+        data = _over_time(array, kernel)
+    else:
+        data = _image_by_image(array.data, kernel)
+    return conventions.add_history(array.copy(data=data), kernel.describe())
+
+
+def _image_by_image(data: blocks.Array, kernel: SpeckleKernel) -> blocks.Array:
+    numbers = None
+    from_scene = FILTERS[kernel.kernel].from_scene
+    if from_scene is not None:
+        name, reduction = from_scene
+        if dict(kernel.parameters)[name] is None:
+            numbers = blocks.image_numbers(reduction, data, np.float64)
+    return blocks.halo(kernel, data, kernel.radius, data.dtype, numbers)
+
+
+def _over_time(stack: xr.DataArray, kernel: SpeckleKernel) -> blocks.Array:
+    values = dict(kernel.parameters)
+    spatial = values["spatial"]
+    looks = (("enl", values["enl"]),) if FILTERS[spatial].looks else ()
+    smooth = SpeckleKernel(spatial, kernel.window, kernel.border, kernel.min_valid, looks)
+    return multitemporal.filtered(stack, multitemporal.groups_of(stack, values["by"], values["event"]), smooth)
 
 
 @dataclass(frozen=True)
@@ -146,11 +180,17 @@ class SpeckleKernel:
     window: Window
     border: Border
     min_valid: int
-    parameters: tuple[tuple[str, float], ...]
+    parameters: tuple[tuple[str, Any], ...]
 
-    def __call__(self, grown: npt.NDArray[Any], placement: Placement) -> npt.NDArray[Any]:
-        out = np.empty((*grown.shape[:-2], placement.height, placement.width), grown.dtype)
-        frame: _kernels.Frame = {
+    @property
+    def radius(self) -> tuple[int, int]:
+        """Rows and columns needed around each pixel."""
+        known = FILTERS.get(self.kernel)
+        return self.window.half if known is None else known.radius(self.window, dict(self.parameters))
+
+    def frame(self, placement: Placement) -> _kernels.Frame:
+        """How the kernel looks at its input."""
+        return {
             "origin_row": placement.origin_row,
             "top": placement.top,
             "left": placement.left,
@@ -159,34 +199,26 @@ class SpeckleKernel:
             "min_valid": self.min_valid,
             "num_threads": threads.resolve(),
         }
-        getattr(_kernels, self.kernel)(grown, out, frame, **dict(self.parameters))
+
+    def __call__(
+        self, grown: npt.NDArray[Any], placement: Placement, numbers: npt.NDArray[np.float64] | None = None
+    ) -> npt.NDArray[Any]:
+        """Filter a block; `numbers` are what its images take from their whole scenes."""
+        out = np.empty((*grown.shape[:-2], placement.height, placement.width), grown.dtype)
+        values = dict(self.parameters)
+        known = FILTERS.get(self.kernel)
+        if numbers is not None and known is not None and known.from_scene is not None:
+            values[known.from_scene[0]] = numbers.ravel().tolist()
+        getattr(_kernels, self.kernel)(grown, out, self.frame(placement), **values)
         return out
 
     def describe(self) -> str:
-        more = "".join(f", {name}={value:g}" for name, value in self.parameters)
-        return f"despeckle({self.kernel!r}, window=({self.window.y}, {self.window.x}){more})"
+        """The call, as it is written into the history."""
+        known = FILTERS.get(self.kernel)
+        window = "" if known is not None and known.window is None else f", window=({self.window.y}, {self.window.x})"
+        more = "".join(f", {name}={_said(value)}" for name, value in self.parameters if value is not None)
+        return f"despeckle({self.kernel!r}{window}{more})"
 
 
-class _LogMode:
-    """Mode of positive numbers: the fullest bin of a logarithmic histogram, smoothed over about 10 %."""
-
-    edges = np.geomspace(0.05, 5000.0, 1025)
-    smoothing = np.ones(9) / 9
-
-    def __dask_tokenize__(self) -> object:
-        return ("log-mode", 1)
-
-    def partial(self, block: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        return np.histogram(block[np.isfinite(block)], self.edges)[0]
-
-    def merge(self, parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
-        total: npt.NDArray[np.int64] = np.sum(parts, axis=0)
-        return total
-
-    def total(self, part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        if not part.any():
-            return np.array(np.nan)
-        # Counts a unit of the estimate, not of its logarithm: wide bins would win otherwise.
-        density = np.convolve(part / np.diff(self.edges), self.smoothing, mode="same")
-        best = int(np.argmax(density))
-        return np.array(np.sqrt(self.edges[best] * self.edges[best + 1]))
+def _said(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else repr(value)

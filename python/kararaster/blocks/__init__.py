@@ -12,9 +12,9 @@ that takes its neighbours.
 
 from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of, shared
 from kararaster.blocks.folding import Output, Starts, TimeFold, fold
-from kararaster.blocks.local import elementwise, elementwise_several, halo
+from kararaster.blocks.local import by_group, elementwise, elementwise_several, halo
 from kararaster.blocks.time_axis import TimeSeries, series
-from kararaster.blocks.totals import Reduction, global_number
+from kararaster.blocks.totals import Reduction, global_number, image_numbers
 
 __all__ = [
     "Array",
@@ -25,12 +25,14 @@ __all__ = [
     "TimeSeries",
     "WindowArray",
     "automatic_chunks",
+    "by_group",
     "elementwise",
     "elementwise_several",
     "fold",
     "from_lazy",
     "global_number",
     "halo",
+    "image_numbers",
     "is_lazy",
     "lazy_of",
     "series",

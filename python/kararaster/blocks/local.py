@@ -25,7 +25,7 @@ from kararaster.blocks.carrier import (
     lazy_of,
     one_of,
 )
-from kararaster.lazy import Elementwise, Halo, Placement, Several, grow
+from kararaster.lazy import Elementwise, Halo, Several, grow
 
 
 def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype: npt.DTypeLike) -> Array:
@@ -72,19 +72,26 @@ def elementwise_several(
 
 
 def halo(
-    function: Callable[[npt.NDArray[Any], Placement], npt.NDArray[Any]],
+    function: Callable[..., npt.NDArray[Any]],
     array: Array,
     radius: tuple[int, int],
     dtype: npt.DTypeLike,
+    numbers: Array | None = None,
 ) -> Array:
-    """A filter that needs `radius` rows and columns around each pixel: `function(grown block, placement)`."""
+    """A filter that needs `radius` rows and columns around each pixel: `function(grown block, placement)`.
+
+    With `numbers`, one for each image (the dimensions before rows and columns): `function(grown block, placement, numbers)`.
+    """
     lazy = lazy_of(array)
-    if lazy is not None:
+    if lazy is not None and numbers is None:
         return WindowArray(Halo(lazy, function, radius, np.dtype(dtype)), array.chunks)
     if not is_lazy(array):
         whole = tuple(slice(0, n) for n in array.shape)
-        return function(contiguous(array), grow(whole, radius, array.shape)[1])
-    name = f"halo-{tokenize(function, array, radius)}"
+        placement = grow(whole, radius, array.shape)[1]
+        return function(contiguous(array), placement, *(() if numbers is None else (numbers,)))
+    name = f"halo-{tokenize(function, array, radius, numbers)}"
+    if numbers is not None:
+        numbers = numbers.rechunk(array.chunks[:-2])
     graph: Graph = {}
     for at, window in block_windows(array.chunks):
         grown, placement = grow(window, radius, array.shape)
@@ -93,18 +100,51 @@ def halo(
             for i, _ in _overlapping(array.chunks[-2], grown[-2])
         ]
         cuts = [[cut for _, cut in _overlapping(c, s)] for c, s in zip(array.chunks[-2:], grown[-2:], strict=True)]
-        graph[(name, *at)] = (_filter, function, pieces, Literal((cuts, placement)))
-    return collect(name, graph, [array], array.chunks, dtype)
+        own = [] if numbers is None else [(numbers.name, *at[:-2])]
+        graph[(name, *at)] = (_filter, function, pieces, Literal((cuts, placement)), own)
+    return collect(name, graph, [array] if numbers is None else [array, numbers], array.chunks, dtype)
 
 
-def _filter(function: Any, pieces: list[list[npt.NDArray[Any]]], where: Literal) -> npt.NDArray[Any]:
+def _filter(
+    function: Any, pieces: list[list[npt.NDArray[Any]]], where: Literal, numbers: list[Any]
+) -> npt.NDArray[Any]:
     (rows, columns), placement = where.value
     parts = [
         np.concatenate([piece[..., r, c] for piece, c in zip(line, columns, strict=True)], axis=-1)
         for line, r in zip(pieces, rows, strict=True)
     ]
     with threads.inside_task():
-        out: npt.NDArray[Any] = function(contiguous(np.concatenate(parts, axis=-2)), placement)
+        out: npt.NDArray[Any] = function(contiguous(np.concatenate(parts, axis=-2)), placement, *numbers)
+        return out
+
+
+def by_group(
+    function: Callable[..., npt.NDArray[Any]], stack: Array, fields: Sequence[Array], group_of: Sequence[int]
+) -> Array:
+    """`function(dates of a tile, fields of the tile, groups of these dates)` of a lazy stack (time, rows, columns).
+
+    `fields` are arrays (group, rows, columns), all groups in one chunk; `group_of` gives the group of each date.
+    """
+    name = f"by-group-{tokenize(function, stack, fields, group_of)}"
+    fields = [field.rechunk((field.shape[0], *stack.chunks[1:])) for field in fields]
+    graph: Graph = {}
+    for at, window in block_windows(stack.chunks):
+        groups = Literal(list(group_of[window[0]]))
+        graph[(name, *at)] = (
+            _apply_groups,
+            function,
+            (stack.name, *at),
+            [(f.name, 0, *at[1:]) for f in fields],
+            groups,
+        )
+    return collect(name, graph, [stack, *fields], stack.chunks, stack.dtype)
+
+
+def _apply_groups(
+    function: Any, block: npt.NDArray[Any], fields: list[npt.NDArray[Any]], groups: Literal
+) -> npt.NDArray[Any]:
+    with threads.inside_task():
+        out: npt.NDArray[Any] = function(contiguous(block), fields, groups.value)
         return out
 
 

@@ -1,4 +1,4 @@
-"""One number from a whole array."""
+"""One number from a whole array, or from every image of a stack."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import itertools
 from collections.abc import Hashable
 from typing import Any, Protocol
 
+import dask.array as da
+import numpy as np
 import numpy.typing as npt
 from dask.base import tokenize
 
@@ -42,6 +44,17 @@ def global_number(reduction: Reduction, array: Array, dtype: npt.DTypeLike) -> A
             break
     graph[(name,)] = (_total, what, level[0])
     return collect(name, graph, [array], (), dtype)
+
+
+def image_numbers(reduction: Reduction, array: Array, dtype: npt.DTypeLike) -> Array:
+    """`global_number` of every image of `array`: an array of the dimensions before rows and columns."""
+    front = array.shape[:-2]
+    numbers = [global_number(reduction, array[at], dtype) for at in np.ndindex(*front)]
+    if not front:
+        return numbers[0]
+    if is_lazy(array) and numbers:
+        return da.stack(numbers).reshape(front)
+    return np.array(numbers, dtype).reshape(front)
 
 
 def _partial(reduction: Literal, block: npt.NDArray[Any]) -> Any:

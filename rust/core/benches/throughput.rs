@@ -14,7 +14,7 @@ use kararaster_core::formula::Program;
 use kararaster_core::noise::Noise;
 use kararaster_core::optical::{Pixels, Scaling};
 use kararaster_core::raster::{Placement, Raster, RasterMut, Window};
-use kararaster_core::speckle::{Frame, boxcar, lee};
+use kararaster_core::speckle::{Frame, boxcar, gamma_map, kuan, lee, lee_enhanced};
 
 const SIDE: usize = 4096;
 const ROUNDS: usize = 7;
@@ -74,20 +74,31 @@ impl Table {
 
 type Kernel<'a> = Box<dyn Fn(&mut [f32]) -> Result<()> + 'a>;
 
+fn square(out: &mut [f32]) -> Result<RasterMut<'_, f32>> {
+    RasterMut::new("dst", out, SIDE, SIDE)
+}
+
 fn windowed<'a>(images: &'a Images, run: &'a Run<'a>) -> Result<Vec<(String, Kernel<'a>)>> {
     let mut kernels: Vec<(String, Kernel<'a>)> = Vec::new();
     let src = Raster::new("src", &images.sigma, SIDE, SIDE)?;
     let holed = Raster::new("src", &images.holed, SIDE, SIDE)?;
-    for size in [5, 7, 31] {
+    for size in [5, 7, 15, 31] {
         let frame = Frame::new(Placement::default(), Window::new(size, size)?);
-        let kernel = move |out: &mut [f32]| boxcar(src, RasterMut::new("dst", out, SIDE, SIDE)?, &frame, run);
+        let kernel = move |out: &mut [f32]| boxcar(src, square(out)?, &frame, run);
         kernels.push((format!("boxcar {size}"), Box::new(kernel)));
     }
-    for (name, src, size) in [("", src, 5), ("", src, 7), ("", src, 11), ("", src, 31), (" 5% NaN", holed, 7)] {
+    for (name, src, size) in
+        [("", src, 5), ("", src, 7), ("", src, 11), ("", src, 15), ("", src, 31), (" 5% NaN", holed, 7)]
+    {
         let frame = Frame::new(Placement::default(), Window::new(size, size)?);
-        let kernel = move |out: &mut [f32]| lee(src, RasterMut::new("dst", out, SIDE, SIDE)?, &frame, 4.4, run);
+        let kernel = move |out: &mut [f32]| lee(src, square(out)?, &frame, 4.4, run);
         kernels.push((format!("lee {size}{name}"), Box::new(kernel)));
     }
+    let frame = Frame::new(Placement::default(), Window::new(7, 7)?);
+    kernels.push(("kuan 7".into(), Box::new(move |out| kuan(src, square(out)?, &frame, 4.4, run))));
+    kernels
+        .push(("lee_enhanced 7".into(), Box::new(move |out| lee_enhanced(src, square(out)?, &frame, 4.4, 1.0, run))));
+    kernels.push(("gamma_map 7".into(), Box::new(move |out| gamma_map(src, square(out)?, &frame, 4.4, run))));
     Ok(kernels)
 }
 
@@ -99,10 +110,7 @@ fn pointwise<'a>(
 ) -> Result<Vec<(String, Kernel<'a>)>> {
     let dn = Raster::new("dn", &images.dn, SIDE, SIDE)?;
     let calibration = move |noise: Option<&'a Noise<'a>>| {
-        move |out: &mut [f32]| {
-            let out = RasterMut::new("dst", out, SIDE, SIDE)?;
-            calibrate(dn, (0, 0), &gain, noise, Negative::Keep, out, run)
-        }
+        move |out: &mut [f32]| calibrate(dn, (0, 0), &gain, noise, Negative::Keep, square(out)?, run)
     };
     let copy = |out: &mut [f32]| {
         out.copy_from_slice(&images.sigma);

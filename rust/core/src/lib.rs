@@ -19,6 +19,7 @@ pub mod noise;
 pub mod optical;
 pub mod raster;
 pub mod simd;
+pub mod sorting;
 pub mod speckle;
 pub mod thresholding;
 pub mod window;

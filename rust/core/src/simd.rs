@@ -4,7 +4,10 @@
 //! copies do the same IEEE operations in the same order a pixel (no fused multiply-add, no lane-dependent association), so
 //! the bytes do not depend on the machine. `KARARASTER_SIMD=baseline` forces the baseline copy (used by the tests).
 
+use std::ops::{Add, Div, Mul, Sub};
 use std::sync::OnceLock;
+
+use crate::raster::Real;
 
 /// Whether the AVX2 copies may be used on this machine.
 pub fn avx2() -> bool {
@@ -47,3 +50,88 @@ macro_rules! dispatch {
         }
     };
 }
+
+/// `N` neighbouring pixels that are computed together: arithmetic pixel by pixel, which compilers turn into vectors of
+/// whatever width a machine has.
+#[derive(Debug, Clone, Copy)]
+pub struct Lanes<T, const N: usize>(pub [T; N]);
+
+impl<T: Real, const N: usize> Lanes<T, N> {
+    /// The same value everywhere.
+    #[inline(always)]
+    pub fn splat(x: f64) -> Self {
+        Self([T::from_f64(x); N])
+    }
+
+    /// The first `N` pixels of `from`.
+    #[inline(always)]
+    pub fn load(from: &[T]) -> Self {
+        let mut lanes = [T::from_f64(0.0); N];
+        lanes.copy_from_slice(&from[..N]);
+        Self(lanes)
+    }
+
+    /// Write to the first `N` pixels of `to`.
+    #[inline(always)]
+    pub fn store(self, to: &mut [T]) {
+        to[..N].copy_from_slice(&self.0);
+    }
+
+    /// `f` of each pixel.
+    #[inline(always)]
+    pub fn map(self, f: impl Fn(T) -> T) -> Self {
+        let mut out = self.0;
+        for x in &mut out {
+            *x = f(*x);
+        }
+        Self(out)
+    }
+
+    /// `f` of each pair of pixels.
+    #[inline(always)]
+    pub fn zip(self, other: Self, f: impl Fn(T, T) -> T) -> Self {
+        let mut out = self.0;
+        for (x, &y) in out.iter_mut().zip(&other.0) {
+            *x = f(*x, y);
+        }
+        Self(out)
+    }
+
+    /// The smaller of each pair.
+    #[inline(always)]
+    pub fn min(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a < b { a } else { b })
+    }
+
+    /// The larger of each pair.
+    #[inline(always)]
+    pub fn max(self, other: Self) -> Self {
+        self.zip(other, |a, b| if a > b { a } else { b })
+    }
+
+    /// `yes` where `self < limit`, else `no`.
+    #[inline(always)]
+    pub fn if_below(self, limit: Self, yes: Self, no: Self) -> Self {
+        let mut out = no.0;
+        for (((out, &x), &limit), &yes) in out.iter_mut().zip(&self.0).zip(&limit.0).zip(&yes.0) {
+            *out = if x < limit { yes } else { *out };
+        }
+        Self(out)
+    }
+}
+
+macro_rules! lanewise {
+    ($trait:ident, $method:ident, $op:tt) => {
+        impl<T: Real, const N: usize> $trait for Lanes<T, N> {
+            type Output = Self;
+            #[inline(always)]
+            fn $method(self, other: Self) -> Self {
+                self.zip(other, |a, b| a $op b)
+            }
+        }
+    };
+}
+lanewise!(Add, add, +);
+lanewise!(Sub, sub, -);
+lanewise!(Mul, mul, *);
+lanewise!(Div, div, /);

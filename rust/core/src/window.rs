@@ -9,12 +9,15 @@
 
 mod columns;
 mod horizontal;
+mod stencil;
 
 use std::ops::Range;
 
 use crate::bands::{Run, for_bands};
 use crate::error::{Error, Result};
 use crate::raster::{Placement, Raster, RasterMut, Real, Window};
+
+pub use stencil::{LANES, Stencil, Tile, stencil};
 
 use columns::{Group, emit_group};
 use horizontal::Ring;

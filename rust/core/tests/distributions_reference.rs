@@ -4,6 +4,7 @@
 use kararaster_core::distributions::{
     Beta, ln_gamma, ln_gamma_upper, ln_p_student, ln_sf_chi2_even, ln_sf_f, ln_sf_normal, normal_isf_from_ln_p,
 };
+use kararaster_core::raster::Real;
 
 fn near(got: f64, want: f64, what: &str) {
     assert!((got - want).abs() <= 1e-12 * want.abs(), "{what}: got {got:e}, want {want:e}");
@@ -14,6 +15,19 @@ fn chi_square_tails_are_those_of_scipy() {
     for [x, k, want] in CHI2 {
         near(ln_sf_chi2_even(x, k as usize), want, &format!("chi2 {x} {k}"));
     }
+}
+
+#[test]
+fn exponentials_of_negative_numbers_are_those_of_the_library() {
+    for i in 0..400_000 {
+        let x = -80.0 * (f64::from(i) / 400_000.0).powi(3);
+        near(x.exp_negative(), x.exp(), &format!("exp {x}"));
+        let (single, want) = (x as f32, f64::from(x as f32).exp());
+        let got = f64::from(single.exp_negative());
+        assert!((got - want).abs() < 1.2 * f64::from(f32::EPSILON) * want, "exp {single}: got {got:e}, want {want:e}");
+    }
+    assert_eq!((0.0_f32.exp_negative(), 0.0_f64.exp_negative()), (1.0, 1.0));
+    assert!(f32::NEG_INFINITY.exp_negative() < 2e-35 && f64::NEG_INFINITY.exp_negative() < 1e-300);
 }
 
 #[test]

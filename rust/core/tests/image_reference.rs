@@ -3,65 +3,107 @@
 
 mod images;
 
+use images::filters::{Filter, check_constant, check_cuts, check_reach, check_reference, run_whole, worst};
 use images::scene::{Scene, scenes};
-use images::{Defect, Random, image};
 use kararaster_core::bands::Run;
 use kararaster_core::error::Error;
 use kararaster_core::raster::{Placement, Raster, RasterMut, Real, Window};
-use kararaster_core::speckle::{Border, Frame, boxcar, enl, lee};
-
-type Filter<'r, T> = dyn Fn(Raster<'_, T>, RasterMut<'_, T>, &Frame) -> Result<(), Error> + 'r;
-
-fn run_whole<T: Real>(scene: &Scene, filter: &Filter<'_, T>) -> Vec<f64> {
-    let src: Vec<T> = scene.pixels.iter().map(|&x| T::from_f64(x)).collect();
-    let mut dst = vec![T::NAN; src.len()];
-    let out = RasterMut::new("dst", &mut dst, scene.height, scene.width).unwrap();
-    filter(Raster::new("src", &src, scene.height, scene.width).unwrap(), out, &scene.frame()).unwrap();
-    dst.iter().map(|x| x.to_f64()).collect()
-}
-
-/// Largest relative difference; NaN must meet NaN.
-#[track_caller]
-fn worst(got: &[f64], want: &[f64]) -> f64 {
-    assert_eq!(got.len(), want.len());
-    let error = |(i, (&got, &want)): (usize, (&f64, &f64))| {
-        assert_eq!(got.is_nan(), want.is_nan(), "pixel {i}: got {got}, want {want}");
-        if got == want || want.is_nan() { 0.0 } else { ((got - want) / want).abs() }
-    };
-    got.iter().zip(want).enumerate().map(error).fold(0.0, f64::max)
-}
-
-fn check_f32(filter: &Filter<'_, f32>, want: impl Fn(&Scene) -> Vec<f64>) {
-    for scene in scenes() {
-        let error = worst(&run_whole(&scene, filter), &want(&scene));
-        assert!(error < 2e-6, "{error:.2e}: {:?} {}x{}", scene.frame(), scene.height, scene.width);
-    }
-}
-
-fn check_f64(filter: &Filter<'_, f64>, want: impl Fn(&Scene) -> Vec<f64>) {
-    for scene in scenes() {
-        let error = worst(&run_whole(&scene, filter), &want(&scene));
-        assert!(error < 1e-12, "{error:.2e}: {:?} {}x{}", scene.frame(), scene.height, scene.width);
-    }
-}
+use kararaster_core::speckle::{Border, Frame, boxcar, enl, gamma_map, kuan, lee, lee_enhanced};
 
 #[test]
 fn boxcar_is_the_mean_of_the_valid_samples() {
-    let run = Run::threads(1);
-    check_f32(&|s, d, f| boxcar(s, d, f, &run), |scene| scene.map(|_, mean, _, _| mean));
-    check_f64(&|s, d, f| boxcar(s, d, f, &run), |scene| scene.map(|_, mean, _, _| mean));
+    check_reference(&boxcar, &boxcar, |_| true, |scene| scene.map(|_, mean, _, _| mean));
 }
 
 #[test]
 fn lee_follows_its_formula() {
-    let run = Run::threads(1);
-    check_f32(&|s, d, f| lee(s, d, f, 4.4, &run), |scene| scene.lee(4.4));
-    check_f64(&|s, d, f| lee(s, d, f, 4.4, &run), |scene| scene.lee(4.4));
+    check_reference(
+        &|s, d, f, run| lee(s, d, f, 4.4, run),
+        &|s, d, f, run| lee(s, d, f, 4.4, run),
+        |_| true,
+        |scene| scene.lee(4.4),
+    );
+}
+
+#[test]
+fn kuan_follows_its_formula() {
+    let want = |scene: &Scene| {
+        scene.map(|x, mean, variance, _| {
+            if mean <= 0.0 || variance == 0.0 {
+                return mean;
+            }
+            let weight = (1.0 - 1.0 / 4.4 / (variance / (mean * mean))) / (1.0 + 1.0 / 4.4);
+            mean + weight.max(0.0) * (x - mean)
+        })
+    };
+    check_reference(&|s, d, f, run| kuan(s, d, f, 4.4, run), &|s, d, f, run| kuan(s, d, f, 4.4, run), |_| true, want);
+}
+
+/// A filter of (centre, mean, variance).
+type Formula<'a> = &'a dyn Fn(f64, f64, f64) -> f64;
+
+/// Within `error` of what the formula gives for some variance that sums with a relative error of `error / 6` allow. Next to
+/// the threshold of targets these filters jump or turn steeply, and the variance decides.
+#[track_caller]
+fn check_formula<T: Real>(filter: &Filter<'_, T>, formula: Formula<'_>, error: f64) {
+    for scene in scenes() {
+        let with = |noise: f64| {
+            scene.map(|x, mean, variance, _| formula(x, mean, variance + noise * (variance + mean * mean)))
+        };
+        let (less, more) = (with(-error / 6.0), with(error / 6.0));
+        for ((got, a), b) in run_whole(&scene, filter).into_iter().zip(less).zip(more) {
+            let fits = got >= a.min(b) * (1.0 - error) && got <= a.max(b) * (1.0 + error);
+            assert!(fits || (got.is_nan() && a.is_nan()), "{got:e} instead of {a:e} to {b:e}: {:?}", scene.frame());
+        }
+    }
+}
+
+fn lee_enhanced_of(enl: f64, damping: f64, x: f64, mean: f64, variance: f64) -> f64 {
+    let (low, high) = (enl.powf(-0.5), (1.0 + 2.0 / enl).sqrt());
+    match variance.max(0.0).sqrt() / mean {
+        variation if mean <= 0.0 || variation <= low => mean,
+        variation if variation >= high => x,
+        variation => {
+            let weight = (-damping * (variation - low) / (high - variation)).exp();
+            weight * mean + (1.0 - weight) * x
+        }
+    }
+}
+
+#[test]
+fn lee_enhanced_follows_its_formula() {
+    for (enl, damping) in [(4.4, 1.0), (1.0, 0.3)] {
+        let formula = |x, mean, variance| lee_enhanced_of(enl, damping, x, mean, variance);
+        check_formula::<f32>(&|s, d, f, run| lee_enhanced(s, d, f, enl, damping, run), &formula, 2e-6);
+        check_formula::<f64>(&|s, d, f, run| lee_enhanced(s, d, f, enl, damping, run), &formula, 1e-12);
+    }
+}
+
+/// The published form, with alpha.
+fn gamma_map_of(enl: f64, x: f64, mean: f64, variance: f64) -> f64 {
+    let (speckle, variation) = (1.0 / enl, variance / (mean * mean));
+    match variation {
+        _ if mean <= 0.0 || variation <= speckle => mean,
+        _ if variation >= 2.0 * speckle => x,
+        _ => {
+            let alpha = (1.0 + speckle) / (variation - speckle);
+            let b = alpha - enl - 1.0;
+            (b * mean + (b * b * mean * mean + 4.0 * alpha * enl * mean * x).sqrt()) / (2.0 * alpha)
+        }
+    }
+}
+
+#[test]
+fn gamma_map_follows_its_formula() {
+    for enl in [4.4, 1.0] {
+        let formula = |x, mean, variance| gamma_map_of(enl, x, mean, variance);
+        check_formula::<f32>(&|s, d, f, run| gamma_map(s, d, f, enl, run), &formula, 2e-6);
+        check_formula::<f64>(&|s, d, f, run| gamma_map(s, d, f, enl, run), &formula, 1e-12);
+    }
 }
 
 #[test]
 fn enl_is_the_moment_ratio_of_whole_windows() {
-    let run = Run::threads(1);
     let want = |scene: &Scene| {
         let area = scene.window.y * scene.window.x;
         let whole = Scene { border: Border::Shrink, min_valid: area, pixels: scene.pixels.clone(), ..*scene };
@@ -70,9 +112,9 @@ fn enl_is_the_moment_ratio_of_whole_windows() {
     // Two or three samples may have any number of looks: only windows that hold speckle are compared.
     let big = |scene: &Scene| scene.window.y * scene.window.x >= 25 || scene.window.y * scene.window.x == 1;
     for scene in scenes().iter().filter(|s| big(s)) {
-        let error = worst(&run_whole::<f32>(scene, &|s, d, f| enl(s, d, f, &run)), &want(scene));
+        let error = worst(&run_whole::<f32>(scene, &enl), &want(scene));
         assert!(error < 4e-6, "{error:.2e}");
-        let error = worst(&run_whole::<f64>(scene, &|s, d, f| enl(s, d, f, &run)), &want(scene));
+        let error = worst(&run_whole::<f64>(scene, &enl), &want(scene));
         assert!(error < 1e-12, "{error:.2e}");
     }
 }
@@ -88,8 +130,7 @@ fn golden_values_of_the_speckle_filters() {
         border,
         min_valid: 1,
     };
-    let run = Run::threads(1);
-    let filtered = |border| run_whole::<f64>(&scene(border), &|s, d, f| lee(s, d, f, 4.0, &run));
+    let filtered = |border| run_whole::<f64>(&scene(border), &|s, d, f, run| lee(s, d, f, 4.0, run));
     let (shrunk, replicated) = (filtered(Border::Shrink), filtered(Border::Replicate));
     assert!((shrunk[12] - 4.833333333).abs() < 1e-9);
     assert!((shrunk[0] - 4.25).abs() < 1e-12);
@@ -106,72 +147,46 @@ fn degenerate_windows_keep_the_mean() {
         let src = Raster::new("src", &src, 5, 7).unwrap();
         lee(src, RasterMut::new("dst", &mut dst, 5, 7).unwrap(), &frame, 4.4, &run).unwrap();
         enl(src, RasterMut::new("dst", &mut looks, 5, 7).unwrap(), &frame, &run).unwrap();
-        assert!(dst.iter().all(|x| (x - value).abs() <= 2e-7 * value.abs()), "{value}: {dst:?}");
+        assert!(dst.iter().all(|&x| x == value), "{value}: {dst:?}");
         assert!(looks.iter().all(|x| x.is_nan()), "a constant window has no number of looks: {looks:?}");
-    }
-}
-
-/// Filter a region of the image from a cut-out with its halo.
-fn run_cut<T: Real>(scene: &Scene, filter: &Filter<'_, T>, rows: (usize, usize), cols: (usize, usize)) -> Vec<f64> {
-    let (hy, hx) = scene.window.half();
-    let (top, left) = (hy.min(rows.0), hx.min(cols.0));
-    let (y0, x0) = (rows.0 - top, cols.0 - left);
-    let (y1, x1) = ((rows.1 + hy).min(scene.height), (cols.1 + hx).min(scene.width));
-    let cut = (y0..y1).flat_map(|y| &scene.pixels[y * scene.width + x0..y * scene.width + x1]);
-    let cut: Vec<T> = cut.map(|&x| T::from_f64(x)).collect();
-    let (height, width) = (rows.1 - rows.0, cols.1 - cols.0);
-    let mut dst = vec![T::NAN; height * width];
-    let frame = Frame { placement: Placement { origin_row: y0, top, left }, ..scene.frame() };
-    let out = RasterMut::new("dst", &mut dst, height, width).unwrap();
-    filter(Raster::new("src", &cut, y1 - y0, x1 - x0).unwrap(), out, &frame).unwrap();
-    dst.iter().map(|x| x.to_f64()).collect()
-}
-
-fn check_cuts<T: Real>(filter: &Filter<'_, T>) {
-    let mut random = Random::new(5);
-    for scene in scenes().iter().filter(|s| s.height * s.width > 1) {
-        let whole = run_whole(scene, filter);
-        for _ in 0..3 {
-            let mut range = |n: usize| {
-                let start = random.below(n);
-                (start, start + 1 + random.below(n - start))
-            };
-            let (rows, cols) = (range(scene.height), range(scene.width));
-            let got = run_cut(scene, filter, rows, cols);
-            let want = (rows.0..rows.1).flat_map(|y| &whole[y * scene.width + cols.0..y * scene.width + cols.1]);
-            let same = got.iter().zip(want).all(|(a, b)| a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()));
-            assert!(same, "{:?} rows {rows:?} cols {cols:?}", scene.frame());
-        }
     }
 }
 
 #[test]
 fn a_cut_out_gives_the_same_bytes() {
-    let run = Run::threads(1);
-    check_cuts::<f32>(&|s, d, f| boxcar(s, d, f, &run));
-    check_cuts::<f32>(&|s, d, f| lee(s, d, f, 4.4, &run));
-    check_cuts::<f64>(&|s, d, f| lee(s, d, f, 4.4, &run));
-    check_cuts::<f32>(&|s, d, f| enl(s, d, f, &run));
+    let all = |_: &Scene| true;
+    check_cuts::<f32>(&boxcar, all, Window::half);
+    check_cuts::<f32>(&|s, d, f, run| lee(s, d, f, 4.4, run), all, Window::half);
+    check_cuts::<f64>(&|s, d, f, run| lee(s, d, f, 4.4, run), all, Window::half);
+    check_cuts::<f64>(&boxcar, all, Window::half);
+    check_cuts::<f32>(&|s, d, f, run| kuan(s, d, f, 4.4, run), all, Window::half);
+    check_cuts::<f32>(&|s, d, f, run| lee_enhanced(s, d, f, 4.4, 1.0, run), all, Window::half);
+    check_cuts::<f32>(&|s, d, f, run| gamma_map(s, d, f, 4.4, run), all, Window::half);
+    check_cuts::<f32>(&enl, all, Window::half);
 }
 
 #[test]
-fn a_hole_changes_only_windows_that_hold_it() {
-    let (height, width, run) = (90, 200, Run::threads(1));
-    let src: Vec<f32> = image(height, width, 3, Defect::Ships).iter().map(|&x| x as f32).collect();
-    let mut holed = src.clone();
-    holed[40 * width + 100] = f32::NEG_INFINITY;
-    let frame = Frame::new(Placement::default(), Window::new(7, 7).unwrap());
-    let filtered = |src: &[f32]| {
-        let mut dst = vec![0.0; src.len()];
-        let out = RasterMut::new("dst", &mut dst, height, width).unwrap();
-        lee(Raster::new("src", src, height, width).unwrap(), out, &frame, 4.4, &run).unwrap();
-        dst
-    };
-    let (before, after) = (filtered(&src), filtered(&holed));
-    for (i, (a, b)) in before.iter().zip(&after).enumerate() {
-        let near = (i / width).abs_diff(40) <= 3 && (i % width).abs_diff(100) <= 3;
-        assert_eq!(a.to_bits() == b.to_bits(), !near, "pixel {i}");
-    }
+fn constant_images_come_out_bit_for_bit() {
+    let windows: Vec<_> = (1..=31).step_by(2).flat_map(|n| [(n, n), (32 - n, 7)]).collect();
+    check_constant::<f32>(&boxcar, &windows);
+    check_constant::<f64>(&boxcar, &windows);
+    check_constant::<f32>(&|s, d, f, run| lee(s, d, f, 4.4, run), &windows);
+    check_constant::<f64>(&|s, d, f, run| lee(s, d, f, 4.4, run), &windows);
+    let windows = [(3, 3), (7, 7), (5, 9), (15, 15), (31, 31)];
+    check_constant::<f32>(&|s, d, f, run| kuan(s, d, f, 4.4, run), &windows);
+    check_constant::<f32>(&|s, d, f, run| lee_enhanced(s, d, f, 4.4, 1.0, run), &windows);
+    check_constant::<f32>(&|s, d, f, run| gamma_map(s, d, f, 4.4, run), &windows);
+    check_constant::<f64>(&|s, d, f, run| gamma_map(s, d, f, 4.4, run), &windows);
+}
+
+#[test]
+fn holes_and_targets_stay_in_their_windows() {
+    let window = Window::new(7, 7).unwrap();
+    check_reach(&|s, d, f, run| lee(s, d, f, 4.4, run), window, window.half());
+    check_reach(&|s, d, f, run| kuan(s, d, f, 4.4, run), window, window.half());
+    check_reach(&|s, d, f, run| lee_enhanced(s, d, f, 4.4, 1.0, run), window, window.half());
+    check_reach(&|s, d, f, run| gamma_map(s, d, f, 4.4, run), window, window.half());
+    check_reach(&boxcar, window, window.half());
 }
 
 #[test]
@@ -188,6 +203,11 @@ fn wrong_parameters_are_refused() {
     assert!(matches!(call(&frame, f64::NAN), Err(Error::Parameter { name: "enl", .. })));
     let even = Frame { window: Window { y: 2, x: 0 }, ..frame };
     assert!(matches!(call(&even, 4.4), Err(Error::Parameter { name: "window", .. })));
-    let frame = Frame { min_valid: 10, ..frame };
-    assert!(matches!(call(&frame, 4.4), Err(Error::Parameter { name: "min_valid", .. })));
+    let few = Frame { min_valid: 10, ..frame };
+    assert!(matches!(call(&few, 4.4), Err(Error::Parameter { name: "min_valid", .. })));
+    for damping in [-1.0, f64::NAN, f64::INFINITY] {
+        let out = RasterMut::new("dst", &mut dst, 2, 3).unwrap();
+        let got = lee_enhanced(src, out, &frame, 4.4, damping, &run);
+        assert!(matches!(got, Err(Error::Parameter { name: "damping", .. })));
+    }
 }

@@ -14,7 +14,10 @@ use kararaster_core::formula::Program;
 use kararaster_core::noise::Noise;
 use kararaster_core::optical::{Pixels, Scaling};
 use kararaster_core::raster::{Placement, Raster, RasterMut, Window};
-use kararaster_core::speckle::{Border, Frame, boxcar, enl, lee};
+use kararaster_core::speckle::{
+    Border, Distance, Frame, LeeSigma, SigmaEdge, SigmaRange, boxcar, enl, frost, frost_enhanced, gamma_map, idan,
+    kuan, lee, lee_enhanced, lee_sigma, median, refined_lee,
+};
 
 const HEIGHT: usize = 290;
 const WIDTH: usize = 1130;
@@ -37,10 +40,26 @@ fn windowed(threads: usize) -> Vec<u32> {
         let src = Raster::new("src", &src, HEIGHT, WIDTH).unwrap();
         let placement = Placement { origin_row: 13, ..Placement::default() };
         let shrink = Frame::new(placement, Window::new(window, window).unwrap());
+        all.extend(bits(|dst| idan(src, dst, &shrink, 4.4, 5, &run)));
         for frame in [shrink, Frame { border: Border::Replicate, ..shrink }] {
             all.extend(bits(|dst| boxcar(src, dst, &frame, &run)));
             all.extend(bits(|dst| lee(src, dst, &frame, 4.4, &run)));
+            all.extend(bits(|dst| kuan(src, dst, &frame, 4.4, &run)));
+            all.extend(bits(|dst| lee_enhanced(src, dst, &frame, 4.4, 1.0, &run)));
+            all.extend(bits(|dst| gamma_map(src, dst, &frame, 4.4, &run)));
+            all.extend(bits(|dst| median(src, dst, &frame, &run)));
             all.extend(bits(|dst| enl(src, dst, &frame, &run)));
+            if window < 20 {
+                let range = SigmaRange::exact(4.4, 0.9).unwrap();
+                let edge = if window < 10 { SigmaEdge::Shrink } else { SigmaEdge::Snap };
+                let sigma = LeeSigma { enl: 4.4, range, target_count: 3, z98: 0.3, edge };
+                all.extend(bits(|dst| lee_sigma(src, dst, &frame, &sigma, &run)));
+            }
+            if window == 7 {
+                all.extend(bits(|dst| refined_lee(src, dst, &frame, kararaster_core::speckle::Noise::Local, &run)));
+            }
+            all.extend(bits(|dst| frost(src, dst, &frame, 2.0, Distance::Euclidean, &run)));
+            all.extend(bits(|dst| frost_enhanced(src, dst, &frame, 4.4, 1.0, Distance::Chebyshev, &run)));
         }
     }
     all

@@ -15,6 +15,7 @@ mod formula;
 mod moments;
 mod morphology;
 mod optical;
+mod quegan;
 mod speckle;
 mod thresholding;
 
@@ -42,7 +43,12 @@ mod _kernels {
     #[pymodule_export]
     use crate::optical::reflectance;
     #[pymodule_export]
-    use crate::speckle::{boxcar, enl, lee};
+    use crate::quegan::{quegan, quegan_add, quegan_apply};
+    #[pymodule_export]
+    use crate::speckle::{
+        boxcar, enl, frost, frost_enhanced, gamma_map, idan, kuan, lee, lee_enhanced, lee_sigma, median, ppb,
+        refined_lee, sigma_range, srad,
+    };
     #[pymodule_export]
     use crate::thresholding::{fdr_histogram, fdr_threshold, fdr_threshold_binned};
     use pyo3::prelude::*;

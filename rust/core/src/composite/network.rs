@@ -5,6 +5,7 @@
 
 use super::keys::Key;
 use crate::dispatch;
+use crate::sorting::{Comparator, Network};
 
 /// Pixels side by side: a cache line of 16-bit keys.
 pub(super) const LANES: usize = 32;
@@ -16,7 +17,7 @@ pub(super) type Lanes<K> = [K; LANES];
 pub(super) struct Selection {
     /// For each count of valid samples: the rank of the lower order statistic, and the weight of the one above it.
     ranks: Vec<(u16, f64)>,
-    comparators: Vec<(u16, u16)>,
+    comparators: Vec<Comparator>,
     rows: [usize; 2],
 }
 
@@ -26,7 +27,10 @@ impl Selection {
         let ranks: Vec<_> = (0..=dates).map(|valid| rank(q, valid)).collect();
         let lower = usize::from(ranks[dates].0);
         let rows = [lower, (lower + 1).min(dates.saturating_sub(1))];
-        Self { ranks, comparators: comparators(dates, rows), rows }
+        let mut network = Network::default();
+        let sorted = network.sort(&(0..dates).map(|date| date as u16).collect::<Vec<_>>());
+        let rows = rows.map(|rank| sorted.get(rank).copied().unwrap_or_default());
+        Self { ranks, comparators: network.leading_to(&rows), rows: rows.map(usize::from) }
     }
 
     /// The percentile of the `valid` samples of each lane, linear between the numbers of the keys. The keys are left in disorder;
@@ -61,38 +65,6 @@ fn rank(q: f64, valid: usize) -> (u16, f64) {
     (position as u16, position.fract())
 }
 
-/// Batcher's merge exchange (Knuth, The Art of Computer Programming 3, 5.2.2 M), without the comparators that `rows` do not
-/// depend on.
-fn comparators(dates: usize, rows: [usize; 2]) -> Vec<(u16, u16)> {
-    let mut all = Vec::new();
-    let top = dates.next_power_of_two() / 2;
-    let mut p = top;
-    while p > 0 {
-        let (mut q, mut r, mut d) = (top, 0, p);
-        loop {
-            all.extend((0..dates.saturating_sub(d)).filter(|i| i & p == r).map(|i| (i as u16, (i + d) as u16)));
-            if q == p {
-                break;
-            }
-            (d, q, r) = (q - p, q / 2, p);
-        }
-        p /= 2;
-    }
-    let mut needed = vec![false; dates];
-    rows.iter().filter(|&&row| row < dates).for_each(|&row| needed[row] = true);
-    let mut kept: Vec<_> = all.into_iter().rev().filter(|&pair| keep(pair, &mut needed)).collect();
-    kept.reverse();
-    kept
-}
-
-/// Whether a needed row depends on this comparator; if so, both its rows are needed before it.
-fn keep((low, high): (u16, u16), needed: &mut [bool]) -> bool {
-    let (low, high) = (usize::from(low), usize::from(high));
-    let either = needed[low] || needed[high];
-    (needed[low], needed[high]) = (either, either);
-    either
-}
-
 dispatch!(fn pad = pad_body[K: Key](samples: &mut [Lanes<K>], invalid: K, below: Lanes<u16>));
 
 /// Put the first `below` invalid samples of a lane below all others, the rest above.
@@ -109,12 +81,12 @@ fn pad_body<K: Key>(samples: &mut [Lanes<K>], invalid: K, mut below: Lanes<u16>)
     }
 }
 
-dispatch!(fn sort = sort_body[K: Key](samples: &mut [Lanes<K>], comparators: &[(u16, u16)]));
+dispatch!(fn sort = sort_body[K: Key](samples: &mut [Lanes<K>], comparators: &[Comparator]));
 
 #[inline(always)]
-fn sort_body<K: Key>(samples: &mut [Lanes<K>], comparators: &[(u16, u16)]) {
-    for &(low, high) in comparators {
-        let (low, high) = (usize::from(low), usize::from(high));
+fn sort_body<K: Key>(samples: &mut [Lanes<K>], comparators: &[Comparator]) {
+    for comparator in comparators {
+        let (low, high) = (usize::from(comparator.low), usize::from(comparator.high));
         let (a, b) = (samples[low], samples[high]);
         samples[low] = std::array::from_fn(|lane| a[lane].min(b[lane]));
         samples[high] = std::array::from_fn(|lane| a[lane].max(b[lane]));

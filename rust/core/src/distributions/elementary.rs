@@ -2,6 +2,7 @@
 //! machine returns the same bits. Error below 2 units in the last place on the stated domain.
 
 use std::f64::consts::{LOG2_E, SQRT_2};
+use std::ops::{Add, Mul};
 
 const MANTISSA: u64 = (1 << 52) - 1;
 /// The bits of 1.0, which are the exponent bias in place.
@@ -14,9 +15,12 @@ const LN_2_LOWER: f64 = 1.908_214_929_270_587_7e-10;
 
 /// Polynomial by Horner's rule, highest power first.
 #[inline(always)]
-pub(crate) fn horner<const N: usize>(x: f64, coefficients: [f64; N]) -> f64 {
+pub(crate) fn horner<T, const N: usize>(x: T, coefficients: [T; N]) -> T
+where
+    T: Copy + Add<Output = T> + Mul<Output = T>,
+{
     let mut sum = coefficients[0];
-    for c in &coefficients[1..] {
+    for &c in &coefficients[1..] {
         sum = sum * x + c;
     }
     sum
@@ -93,6 +97,22 @@ pub fn exp(x: f64) -> f64 {
         ],
     );
     f64::from_bits(series.to_bits().wrapping_add(shifted.to_bits() << 52))
+}
+
+/// Upper part of ln 2, whose product with an exponent is exact in single precision, and the rest.
+const LN_2_UPPER_F32: f32 = 355.0 / 512.0;
+const LN_2_LOWER_F32: f32 = -2.121_944_4e-4;
+
+/// `e^x` for `x <= 0` in single precision; below -80 it returns `e^-80`, which is 1.8e-35.
+#[inline(always)]
+pub fn exp_f32(x: f32) -> f32 {
+    let x = if x > -80.0 { x } else { -80.0 };
+    // As in `exp`: 1.5 * 2^23 rounds.
+    let shifted = x * std::f32::consts::LOG2_E + 12_582_912.0;
+    let k = shifted - 12_582_912.0;
+    let r = (x - k * LN_2_UPPER_F32) - k * LN_2_LOWER_F32;
+    let series = horner(r, [1.0 / 5_040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0]);
+    f32::from_bits(series.to_bits().wrapping_add(shifted.to_bits() << 23))
 }
 
 /// `e^x - 1` for `x <= 0`, accurate for small `x` too.

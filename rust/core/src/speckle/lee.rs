@@ -1,8 +1,9 @@
 //! The Lee filter (1980) in its product model form.
 
 use crate::bands::Run;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::raster::{Raster, RasterMut, Real};
+use crate::speckle::speckle_variation;
 use crate::window::{Frame, Op, filter};
 
 struct Lee<T> {
@@ -29,9 +30,6 @@ impl<T: Real> Op<T> for Lee<T> {
 ///
 /// Where the window is no more variable than speckle (or constant, or its mean not positive) the result is the mean.
 pub fn lee<T: Real>(src: Raster<'_, T>, dst: RasterMut<'_, T>, frame: &Frame, enl: f64, run: &Run<'_>) -> Result<()> {
-    if !(enl.is_finite() && enl > 0.0) {
-        return Err(Error::parameter("enl", enl, "a finite number of looks > 0, such as 4.4"));
-    }
-    let speckle = T::from_f64(1.0 / enl);
+    let speckle = T::from_f64(speckle_variation(enl)?);
     filter(src, dst, frame, &Lee { speckle }, run)
 }

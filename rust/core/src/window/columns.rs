@@ -5,13 +5,10 @@ use std::ops::Range;
 use super::horizontal::{Ring, RowKind, RowSums, Suffix};
 use super::{Border, Op, Part};
 use crate::dispatch;
-use crate::raster::{RasterMut, Real};
+use crate::raster::{RasterMut, Real, Window};
 
 /// Columns summed vertically at a time: the suffix sums of a chunk stay in the first level cache.
 pub(super) const CHUNK: usize = 128;
-
-/// Squared coefficient of variation, in roundings of the pixel type, below which a variance is rounding noise of the sums.
-const NOISE: f64 = 64.0;
 
 /// Output rows whose windows begin in the same block.
 pub(super) struct Group {
@@ -44,6 +41,17 @@ pub(super) fn emit_group<T: Real, O: Op<T>>(
         let mut columns = Columns { part, group, old, new, suffix, inside, chunk, cols };
         emit_chunk(&mut columns, op, holed || edge, out);
     }
+}
+
+/// Most rounding errors, in halves of `T::EPSILON`, that the mean of equal samples can be off by, holes or not.
+///
+/// Adding n equal numbers one by one rounds partial sums that are half of the total on average; sums by doubling have at
+/// most 14 additions on top of each other. Row sums may differ (holes), so vertical sums in the pixel type count fully.
+/// The last three are the rounding of the sum, 1 / n and the product.
+fn roundings<T: Real, A: Real>(window: Window) -> f64 {
+    let horizontal = (window.x / 2 + 1).min(14);
+    let vertical = if A::EPSILON.to_f64() < T::EPSILON.to_f64() { 1 } else { window.y };
+    (horizontal + vertical + 3) as f64
 }
 
 /// One chunk of columns of one group of rows.
@@ -114,6 +122,7 @@ fn emit_rows<T: Real, O: Op<T>, const COUNTED: bool>(
         count_suffixes(c);
     }
     let (mut x, mut xx, mut count) = ([zero; CHUNK], [zero; CHUNK], [none; CHUNK]);
+    let mut moments = Moments { sum: [none; CHUNK], spread: [none; CHUNK] };
     for offset in 0..c.group.offsets.end {
         if let Some(row) = offset.checked_sub(1).map(|i| &c.new[i]) {
             add(&mut x, &row.x[c.chunk]);
@@ -130,13 +139,22 @@ fn emit_rows<T: Real, O: Op<T>, const COUNTED: bool>(
         let upper = (&c.suffix.x[offset], &c.suffix.xx[offset]);
         let sums = Sums::<O::Acc> { upper, lower: (&x, &xx) };
         let to = &mut out.row_mut(c.group.out_row + step)[c.cols.clone()];
-        let needed = T::from_f64(c.part.frame.min_valid as f64);
+        let frame = c.part.frame;
+        let needed = T::from_f64(frame.min_valid as f64);
+        let noise = T::from_f64(0.5 * roundings::<T, O::Acc>(frame.window)) * T::EPSILON;
         if COUNTED {
             let upper = &c.suffix.count[offset];
-            emit_row(op, &sums, |j| upper[j] + count[j], needed, c.centres(step), to);
+            let count = |j: usize| upper[j] + count[j];
+            moments.take::<O>(&sums, count);
+            moments.emit(op, count, |n| n >= needed, noise, c.centres(step), to);
         } else {
-            let all = T::from_f64((c.rows_inside(step) * c.part.frame.window.x) as f64);
-            emit_row(op, &sums, |_| all, needed, c.centres(step), to);
+            let all = T::from_f64((c.rows_inside(step) * frame.window.x) as f64);
+            if all >= needed {
+                moments.take::<O>(&sums, |_| all);
+                moments.emit(op, |_| all, |_| true, noise, c.centres(step), to);
+            } else {
+                to.fill(T::NAN);
+            }
         }
     }
 }
@@ -147,38 +165,56 @@ struct Sums<'a, A> {
     lower: (&'a [A; CHUNK], &'a [A; CHUNK]),
 }
 
-/// From sums to moments to output. Two loops, so that the second runs on full vectors of the pixel type.
-#[inline(always)]
-fn emit_row<T: Real, O: Op<T>>(
-    op: &O,
-    sums: &Sums<'_, O::Acc>,
-    count: impl Fn(usize) -> T,
-    needed: T,
-    centres: &[T],
-    to: &mut [T],
-) {
-    let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
-    let (mut sum, mut spread) = ([zero; CHUNK], [zero; CHUNK]);
-    for j in 0..CHUNK {
-        let x = sums.upper.0[j] + sums.lower.0[j];
-        sum[j] = T::from_f64(x.to_f64());
-        if O::VARIANCE {
-            let xx = sums.upper.1[j] + sums.lower.1[j];
-            let total = O::Acc::from_f64(count(j).to_f64()) * xx;
-            spread[j] = T::from_f64((total - x * x).to_f64());
+/// What the vertical sums of one output row of a chunk come to: the sum of x, and the number of samples times the sum of
+/// x^2 less the square of the sum of x. Taken and used in two loops, so that the second runs on full vectors of the pixel type.
+struct Moments<T> {
+    sum: [T; CHUNK],
+    spread: [T; CHUNK],
+}
+
+impl<T: Real> Moments<T> {
+    #[inline(always)]
+    fn take<O: Op<T>>(&mut self, sums: &Sums<'_, O::Acc>, count: impl Fn(usize) -> T) {
+        for j in 0..CHUNK {
+            let x = sums.upper.0[j] + sums.lower.0[j];
+            self.sum[j] = T::from_f64(x.to_f64());
+            if O::VARIANCE {
+                let xx = sums.upper.1[j] + sums.lower.1[j];
+                let total = O::Acc::from_f64(count(j).to_f64()) * xx;
+                self.spread[j] = T::from_f64((total - x * x).to_f64());
+            }
         }
     }
-    let noise = T::from_f64(NOISE) * T::EPSILON;
-    let n = to.len();
-    let (centres, sum, spread) = (&centres[..n], &sum[..n], &spread[..n]);
-    for j in 0..n {
-        let n = count(j);
-        let spread = if spread[j] > noise * sum[j] * sum[j] { spread[j] } else { zero };
-        let pairs = if n > one { one / (n * (n - one)) } else { zero };
-        let y = op.apply(centres[j], sum[j] * (one / n), spread * pairs);
-        // Selects, not a conjunction: masks of comparisons stay in their vectors.
-        let y = if n >= needed { y } else { T::NAN };
-        to[j] = if centres[j].is_valid() { y } else { T::NAN };
+
+    /// The output of `op`; `noise` is the relative error of the mean of equal samples.
+    #[inline(always)]
+    fn emit<O: Op<T>>(
+        &self,
+        op: &O,
+        count: impl Fn(usize) -> T,
+        enough: impl Fn(T) -> bool,
+        noise: T,
+        centres: &[T],
+        to: &mut [T],
+    ) {
+        let (zero, one) = (T::from_f64(0.0), T::from_f64(1.0));
+        // Sum of squares and squared sum are off by three times the noise of the sum.
+        let flat = T::from_f64(4.0) * noise;
+        let n = to.len();
+        let (centres, sum, spread) = (&centres[..n], &self.sum[..n], &self.spread[..n]);
+        for j in 0..n {
+            let n = count(j);
+            let pairs = if n > one { one / (n * (n - one)) } else { zero };
+            let mean = sum[j] * (one / n);
+            // The mean of equal samples is the sample.
+            let equal = if (mean - centres[j]).abs() > noise * centres[j].abs() { mean } else { centres[j] };
+            let varied = spread[j] > flat * sum[j] * sum[j];
+            let (mean, spread) = if varied { (mean, spread[j]) } else { (equal, zero) };
+            let y = op.apply(centres[j], mean, spread * pairs);
+            // Selects, not a conjunction: masks of comparisons stay in their vectors.
+            let y = if enough(n) { y } else { T::NAN };
+            to[j] = if centres[j].is_valid() { y } else { T::NAN };
+        }
     }
 }
 

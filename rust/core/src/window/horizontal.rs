@@ -266,14 +266,19 @@ fn by_doubling<T: Real>(window: usize, squares: bool, samples: &[T], x: &mut [T]
 #[inline(always)]
 fn double<'a, T: Real>(window: usize, samples: &[T], out: &mut [T], mut next: &'a mut [T], mut other: &'a mut [T]) {
     let n = out.len();
-    // An odd window starts with the sample itself.
-    out.copy_from_slice(&samples[..n]);
+    // An odd window starts with the sample itself, which the first other part is added to.
+    let mut untouched = Some(&samples[..n]);
     let (mut offset, mut size, mut len) = (1, 2, samples.len() - 1);
     add_shifted(samples, 1, &mut next[..len]);
     while size <= window {
         if window & size != 0 {
-            for (out, &t) in out.iter_mut().zip(&next[offset..offset + n]) {
-                *out = *out + t;
+            let part = &next[offset..offset + n];
+            if let Some(samples) = untouched.take() {
+                add_rows(samples, part, out);
+            } else {
+                for (out, &t) in out.iter_mut().zip(part) {
+                    *out = *out + t;
+                }
             }
             offset += size;
         }
@@ -289,9 +294,12 @@ fn double<'a, T: Real>(window: usize, samples: &[T], out: &mut [T], mut next: &'
 
 #[inline(always)]
 fn add_shifted<T: Real>(from: &[T], shift: usize, to: &mut [T]) {
-    let n = to.len();
-    let (low, high) = (&from[..n], &from[shift..][..n]);
-    for ((to, &low), &high) in to.iter_mut().zip(low).zip(high) {
-        *to = low + high;
+    add_rows(&from[..to.len()], &from[shift..][..to.len()], to);
+}
+
+#[inline(always)]
+fn add_rows<T: Real>(a: &[T], b: &[T], to: &mut [T]) {
+    for ((to, &a), &b) in to.iter_mut().zip(a).zip(b) {
+        *to = a + b;
     }
 }

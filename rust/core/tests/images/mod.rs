@@ -1,6 +1,7 @@
 //! Random images for the image tests.
 #![allow(dead_code, clippy::unwrap_used, reason = "each test binary uses a part of it")]
 
+pub mod filters;
 pub mod scene;
 
 /// xorshift64*: the same images everywhere.

@@ -25,7 +25,7 @@ impl Scene {
     }
 
     /// The valid samples of the window around a pixel.
-    fn samples(&self, r: usize, c: usize) -> Vec<f64> {
+    pub fn samples(&self, r: usize, c: usize) -> Vec<f64> {
         let (hy, hx) = self.window.half();
         let mut samples = Vec::new();
         for y in r as isize - hy as isize..=(r + hy) as isize {
