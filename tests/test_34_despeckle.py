@@ -11,7 +11,7 @@ import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import kararaster as kr
@@ -247,6 +247,7 @@ ODD = st.sampled_from([1, 3, 5, 7, 9, 15, 31])
 
 
 @settings(max_examples=100, deadline=None)
+@example("quegan", (1, 0, 0), (1, 5, 5), (3, 3), 0.0, "shrink", 1, np.float32, 0)
 @given(
     method=st.sampled_from(METHODS),
     shape=st.tuples(st.integers(1, 2), st.integers(0, 40), st.integers(0, 40)),

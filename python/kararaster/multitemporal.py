@@ -104,6 +104,8 @@ class RatioSums:
 
     def add(self, cell: npt.NDArray[np.float64], bands: list[npt.NDArray[Any]], dates: list[int]) -> None:
         own, mean = (np.require(band[dates], requirements="C") for band in bands)
+        if not own.size:
+            return
         ratio, count = (field.reshape(own.shape[1:]) for field in cell)
         _kernels.quegan_add(own, mean, ratio, count, num_threads=threads.resolve())
 

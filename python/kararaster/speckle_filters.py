@@ -130,8 +130,10 @@ def _part(name: str, value: Any) -> float:
 
 
 def _threshold(name: str, value: Any) -> tuple[float, ...] | None:
-    """None, or a list of one threshold that all images share."""
-    return None if value is None else (conventions.positive_number(name, value),)
+    """None, or a list of one threshold that all images share; infinity means that nothing is bright."""
+    if value is None:
+        return None
+    return (float("inf") if value == float("inf") else conventions.positive_number(name, value),)
 
 
 def _any(name: str, value: Any) -> Any:
