@@ -50,7 +50,7 @@ LIMITS = {
     "composite_median": 4.0,
     "composite_geomedian": 0.7,
 }
-"""Kernel -> least speed against the best peer that is installed, for one thread and for two.
+"""Kernel, or one case of it by its label -> least speed against the best peer that is installed, for one thread and for two.
 
 About seven tenths of the worst case measured on a quiet machine: a regression fails, noise does not. Raise one whenever its
 kernel gets faster; README.md says why some are below 1."""
@@ -59,7 +59,7 @@ kernel gets faster; README.md says why some are below 1."""
 def main() -> int:
     arguments = _arguments()
     load = os.getloadavg()[0]
-    limits = {kernel: limit for kernel, limit in LIMITS.items() if not arguments.only or kernel in arguments.only}
+    limits = {key: limit for key, limit in LIMITS.items() if not arguments.only or key.split()[0] in arguments.only}
     notes, fit = check(CHECKED_SIZE, limits)
     field = entries(cases(arguments.size), [*FLOORS, *fit])
     field = [entry for entry in field if entry.case.kernel in limits]

@@ -10,6 +10,7 @@ The crop is one band in decibel; the stack is the monthly Sentinel-1 of WorldCer
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import time
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 import rasterio
 import xarray as xr
+from PIL import Image as Picture
 
 import kararaster as kr
 from kararaster.simulate.speckle import speckle
@@ -154,7 +156,7 @@ def real_crop(path: Path) -> tuple[str, dict[str, Image]]:
     crop = power[100 : 100 + SIDE, 170 : 170 + SIDE][None]
     images = {"as delivered": crop[0]}
     images |= {method: filtered(crop, method, enl) for method in kr.despeckle_methods().name if method != "quegan"}
-    return table({name: real_row(image, crop[0]) for name, image in images.items()}), images
+    return real_table(images), images
 
 
 def real_stack(path: Path) -> tuple[str, dict[str, Image]]:
@@ -164,14 +166,28 @@ def real_stack(path: Path) -> tuple[str, dict[str, Image]]:
     enl = float(kr.enl(radar(stack)))
     images = {"as delivered": stack[0]}
     images |= {method: filtered(stack, method, enl) for method in ("boxcar", "lee", "ppb", "quegan")}
-    return table({name: real_row(image, stack[0]) for name, image in images.items()}), images
+    return real_table(images), images
 
 
-def real_row(image: Image, original: Image) -> dict[str, str]:
-    """Looks (mode of windows), mean against the original, and the step from pixel to pixel that is left: EPD-ROA."""
+def real_table(images: dict[str, Image]) -> str:
+    """A row for each image; the first one is the original."""
+    original = next(iter(images.values()))
+    calm = calmest(original)
+    return table({name: real_row(image, original, calm) for name, image in images.items()})
+
+
+def calmest(image: Image, side: int = 25) -> tuple[slice, slice]:
+    """The square whose logarithms vary least: ground without texture."""
+    log = np.lib.stride_tricks.sliding_window_view(np.log(image), (side, side))
+    row, column = np.unravel_index(log.var(axis=(2, 3)).argmin(), log.shape[:2])
+    return slice(row, row + side), slice(column, column + side)
+
+
+def real_row(image: Image, original: Image, calm: tuple[slice, slice]) -> dict[str, str]:
+    """Looks of the calm square, mean against the original, and the step from pixel to pixel that is left: EPD-ROA."""
     steps = [np.exp(np.abs(np.diff(np.log(part), axis=1))).sum() for part in (image, original)]
     return {
-        "looks": f"{float(kr.enl(radar(image))):.1f}",
+        "looks": f"{float(kr.enl(radar(image[calm]), 'log_cumulant')):.1f}",
         "mean, %": f"{100 * (image.mean() / original.mean() - 1):+.1f}",
         "EPD-ROA": f"{steps[0] / steps[1]:.2f}",
     }
@@ -197,7 +213,9 @@ def figure(images: dict[str, Image], path: Path, across: int) -> None:
     for axis, (name, image) in zip(axes.flat, images.items(), strict=False):
         axis.imshow(10 * np.log10(image), cmap="gray", vmin=low, vmax=high, interpolation="nearest")
         axis.set_title(name, fontsize=10)
-    shown.savefig(path, dpi=110, pil_kwargs={"optimize": True})
+    with io.BytesIO() as drawn:
+        shown.savefig(drawn, dpi=110)
+        Picture.open(drawn).convert("L").quantize(64).save(path, optimize=True)
     plt.close(shown)
 
 

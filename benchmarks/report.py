@@ -71,7 +71,7 @@ def below_limit(run: Run) -> list[str]:
     for label in run.labels:
         for threads in THREADS:
             place = standing(run, label, threads)
-            limit = run.limits[run.of(label, threads)[0].case.kernel]
+            limit = run.limits[_limit_key(run, run.of(label, threads)[0])]
             if place is None or (place.lead is not None and place.lead < limit):
                 lead = "no result" if place is None else f"{place.lead:.2f} x {place.peers[0].contestant.name}"
                 found.append(f"BELOW ITS LIMIT: {label}, threads {threads}: {lead}, limit {limit:.2f}")
@@ -157,8 +157,13 @@ def _summary_row(run: Run, label: str) -> list[str]:
     ]
 
 
+def _limit_key(run: Run, entry: Entry) -> str:
+    """The case by its label where it has a limit of its own, else the kernel."""
+    return entry.case.label if entry.case.label in run.limits else entry.case.kernel
+
+
 def _limit_row(run: Run, kernel: str) -> list[str]:
-    labels = {entry.case.label for entry in run.field if entry.case.kernel == kernel}
+    labels = {entry.case.label for entry in run.field if _limit_key(run, entry) == kernel}
     places = [standing(run, label, threads) for label in labels for threads in THREADS]
     leads = [place.lead for place in places if place is not None and place.lead is not None]
     return [kernel, _times(min(leads, default=None)), _times(run.limits[kernel])]

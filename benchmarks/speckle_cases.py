@@ -20,7 +20,7 @@ ENL = {"enl": scenes.LOOKS}
 FROST = {"damping": 2.0, "distance": "euclidean"}
 SIGMA = {"sigma": 0.9, "target_count": 6, "table": "exact", "edge": "shrink"}
 PPB = {"search": 10, "patch": 3, "quantile": 0.92, "temperature": 0.2, "iterations": 4}
-IDAN, SRAD = {"size": 50}, {"iterations": 20, "step": 0.05}
+IDAN, SRAD = {"size": 50}, {"iterations": 20, "step": 0.5}
 _LEAST_SIDE = 32
 
 sigma_range, likeness_above_mean = cache(oracle.sigma_range), oracle.likeness_above_mean

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import dask.array as da
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 import kararaster as kr
 import reference
 from kararaster import errors
+from kararaster.speckle_filters import FilterName
 
 RAMP = np.array([[1, 2, 3, 4, 5], [2, 3, 4, 5, 6], [3, 4, 20, 6, 7], [4, 5, 6, 7, 8], [5, 6, 7, 8, 9]], float)
 TEXTURE = np.array([[4, 5, 3, 6, 5], [6, 2, 5, 9, 4], [3, 7, 4, 8, 12], [5, 1, 6, 3, 10], [8, 4, 5, 7, 2]], float)
@@ -171,6 +174,52 @@ def test_dataset_keeps_what_is_not_radar_and_writes_history() -> None:
     assert out.attrs["history"] == "despeckle('boxcar', window=(3, 3))"
     assert out.vv.attrs["units"] == "1"
     assert "history" not in ds.attrs
+
+
+@pytest.mark.parametrize(
+    ("method", "parameters", "line"),
+    [
+        (
+            "lee",
+            {"enl": 3, "border": "replicate", "min_valid": 4},
+            "'lee', window=(7, 7), border='replicate', min_valid=4, enl=3",
+        ),
+        (
+            "lee_sigma",
+            {"z98": 0.5},
+            "'lee_sigma', window=(7, 7), enl=4.4, sigma=0.9, target_count=6, z98=0.5, table='exact', edge='shrink'",
+        ),
+        ("srad", {}, "'srad', enl=4.4, iterations=20, step=0.5"),
+        ("refined_lee", {}, "'refined_lee', window=(7, 7), enl=4.4, noise='local'"),
+        (
+            "quegan",
+            {"by": None, "event": "2024-01-09"},
+            "'quegan', window=(7, 7), enl=4.4, spatial='boxcar', by=None, event='2024-01-09'",
+        ),
+    ],
+)
+def test_the_history_is_the_call(method: str, parameters: dict, line: str) -> None:
+    dates = np.array(["2024-01-01", "2024-01-13"], "datetime64[ns]")
+    stack = image(speckled((2, 9, 9))).assign_coords(time=dates)
+    out = stack.kara.despeckle(method, **parameters)
+    assert out.attrs["history"] == f"despeckle({line})"
+    again = eval(out.attrs["history"], {"despeckle": stack.kara.despeckle})
+    np.testing.assert_array_equal(again, out)
+
+
+def test_the_table_of_methods() -> None:
+    table = kr.despeckle_methods().set_index("name")
+    assert tuple(table.index) == get_args(FilterName)
+    assert table.parameters["idan"] == "size=50"
+    assert table.halo.to_dict() == dict.fromkeys(table.index, (3, 3)) | {
+        "idan": (50, 50),
+        "srad": (40, 40),
+        "ppb": (52, 52),
+    }
+    assert not table.looks[["boxcar", "median", "frost"]].any()
+    assert table.looks.sum() == len(table) - 3
+    assert set(table.index[table.window == "none"]) == {"idan", "srad", "ppb"}
+    assert table.reference.str.contains("[12][0-9]{3}").all()
 
 
 def test_lazy_input_is_not_computed(no_compute: None) -> None:

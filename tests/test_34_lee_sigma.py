@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+
+import dask
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
 from scipy import special
 
 import kararaster as kr
-from kararaster import _kernels, errors
+from kararaster import _kernels, blocks, errors
+from kararaster.lazy import InMemory, Window
 
 TARGETS = np.array(
     [
@@ -117,6 +122,66 @@ def test_each_image_may_have_a_threshold_of_its_own() -> None:
     assert not (both[1, 10:12, 20:23] == images[1, 10:12, 20:23]).all()
     with pytest.raises(errors.InvalidInputError, match="z98: got 3 numbers, want 1 or 2"):
         kernel([1.0, 2.0, 3.0])
+
+
+def test_each_image_of_a_stack_has_its_own_threshold_by_every_road() -> None:
+    """A scene of fields and a hundredfold brighter one: with one threshold for both, all of the second would be bright."""
+    scene = np.random.default_rng(3).gamma(4.4, 1 / 4.4, (50, 60)) * np.where(np.arange(60) < 30, 0.02, 0.2)
+    scene[20:23, 40:43] = 9.0
+    values = np.stack([scene, 100 * scene])
+    valid = np.sort(values.reshape(2, -1), axis=1)
+    want = [despeckled(v, z98=ordered[int(0.98 * 3000) - 1]) for v, ordered in zip(values, valid, strict=True)]
+    roads = [values, da.from_array(values, chunks=(2, 17, 60)), blocks.from_lazy(InMemory(values), chunks=(1, 20, 20))]
+    for values in roads:
+        stack = xr.DataArray(values, dims=("band", "y", "x"), attrs={"units": "1"})
+        np.testing.assert_array_equal(stack.kara.despeckle("lee_sigma"), want)
+    none = xr.DataArray(da.zeros((0, 8, 8)), dims=("band", "y", "x"))
+    assert none.kara.despeckle("lee_sigma").compute().shape == (0, 8, 8)
+
+
+@dataclass(frozen=True, eq=False)
+class Counted(InMemory):
+    """Remembers which rows were read."""
+
+    rows: list[slice] = field(default_factory=list)
+
+    def read(self, window: Window) -> np.ndarray:
+        self.rows.append(window[0])
+        return super().read(window)
+
+
+def test_a_scene_is_read_for_its_threshold_and_again_tile_by_tile_and_never_kept() -> None:
+    source = Counted(target_scene())
+    lazy = xr.DataArray(blocks.from_lazy(source, chunks=(10, 40)), dims=("y", "x"))
+    smooth = lazy.kara.despeckle("lee_sigma")
+    assert source.rows == []
+    with dask.config.set(scheduler="synchronous"):
+        smooth.load()
+    first, second = source.rows[:4], source.rows[4:]
+    assert sorted(rows.start for rows in first) == [0, 10, 20, 30]
+    assert {rows.stop - rows.start for rows in first} == {10}
+    assert sorted((rows.start, rows.stop) for rows in second) == [(0, 13), (7, 23), (17, 33), (27, 40)]
+
+
+def test_infinity_means_that_nothing_is_bright() -> None:
+    np.testing.assert_array_equal(despeckled(target_scene(), z98=np.inf), despeckled(target_scene(), z98=1e30))
+    np.testing.assert_array_equal(
+        despeckled(target_scene(), z98=np.float32("inf")), despeckled(target_scene(), z98=1e30)
+    )
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"table": "published"}, "enl: got 4.4"),
+        ({"enl": 1e9}, "fewer looks"),
+        ({"table": "published", "enl": 4, "sigma": 0.95}, "sigma"),
+    ],
+)
+def test_a_lazy_image_is_refused_before_it_is_computed(parameters: dict, says: str, no_compute: None) -> None:
+    lazy = xr.DataArray(da.ones((9, 9)), dims=("y", "x"), attrs={"units": "1"})
+    with pytest.raises(errors.InvalidInputError, match=says):
+        lazy.kara.despeckle("lee_sigma", **parameters)
 
 
 def test_snap_edges_take_all_samples() -> None:

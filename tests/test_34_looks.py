@@ -103,8 +103,8 @@ def test_the_upper_quantile_is_that_of_the_sorted_scene_and_the_same_for_any_cut
     for date in (0, 1):
         valid = np.sort(stack[date][np.isfinite(stack[date])])
         want = valid[int(np.floor(0.98 * valid.size)) - 1]
-        assert want * (1 - 1e-7) <= whole[date] <= want * (1 + 2**-15)
-        assert (valid > whole[date]).mean() == pytest.approx(0.02, abs=1e-4)
+        assert want * (1 - 1e-7) <= whole[date] <= want * (1 + 2**-11)
+        assert (valid > whole[date]).mean() == pytest.approx(0.02, abs=2e-4)
     cut = blocks.image_numbers(UpperQuantile(), da.from_array(stack, (1, 37, 111)), np.float64)
     np.testing.assert_array_equal(cut.compute(), whole)
 

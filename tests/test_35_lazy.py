@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
+import subprocess
+import sys
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -194,6 +197,55 @@ def test_names_are_deterministic_and_tell_contents_apart() -> None:
 
     assert name((5, 40, 50)) == name((5, 40, 50))
     assert name((5, 40, 50)) != name((5, 41, 50))
+
+
+def test_two_arrays_that_differ_in_the_middle_only_have_two_names() -> None:
+    """The middle of a long array is what NumPy leaves out when it prints it."""
+    ones, other = np.ones((300, 300)), np.ones((300, 300))
+    other[150, 150] = 5
+    both = [chain(blocks.from_lazy(InMemory(values), chunks=100)) for values in (ones, other)]
+    assert both[0].name != both[1].name
+    for got, values in zip(dask.compute(*both), (ones, other), strict=True):
+        np.testing.assert_array_equal(got, chain(values))
+
+
+NAMES = """
+import numpy as np, xarray as xr, kararaster as kr
+from kararaster import blocks
+from kararaster.lazy import InMemory
+
+dates = np.datetime64("2024-01-01", "ns") + np.arange(3) * np.timedelta64(1, "D")
+lazy = blocks.from_lazy(InMemory(np.ones((3, 50, 50), np.float32)), chunks=20)
+stack = xr.DataArray(lazy, dims=("time", "y", "x"), coords={"time": dates}, name="vv")
+for method in kr.despeckle_methods().name:
+    out = stack.kara.despeckle(method, **({"by": None} if method == "quegan" else {}))
+    print(out.data.name, sorted(map(str, out.__dask_graph__())))
+print([kr.enl(stack, method).data.name for method in ("mode", "moment", "log_cumulant")])
+"""
+
+
+def test_names_are_the_same_in_another_process() -> None:
+    runs = [
+        subprocess.run(
+            [sys.executable, "-c", NAMES],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert runs[0].count("window-") > 13
+    assert runs[0] == runs[1]
+
+
+def test_blocks_from_other_processes_may_lie_askew_in_memory() -> None:
+    askew = np.zeros(8 * 12 + 1, np.uint8)[1:].view(np.float64).reshape(3, 4)
+    assert not askew.flags.aligned
+    assert blocks.contiguous(askew).flags.aligned
+    assert InMemory(askew).read((slice(0, 3), slice(0, 4))).flags.aligned
+    straight = np.zeros((3, 4))
+    assert blocks.contiguous(straight) is straight
 
 
 def test_runs_on_distributed_workers() -> None:

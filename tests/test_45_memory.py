@@ -1,4 +1,4 @@
-"""Peak memory of a chunked change run does not grow with the number of dates."""
+"""Peak memory of a chunked run does not grow with the number of dates."""
 
 from __future__ import annotations
 
@@ -28,13 +28,31 @@ RUN = textwrap.dedent(
     """
 )
 
+FILTERED = textwrap.dedent(
+    """
+    import resource, sys
+    import dask
+    import kararaster as kr
 
-def peak(dates: int, road: str) -> int:
-    run = subprocess.run([sys.executable, "-c", RUN, str(dates), road], capture_output=True, text=True, check=True)
+    stack = kr.simulate.stack(shape=(512, 512), dates_pre=int(sys.argv[1]), dates_post=3, chunks=256)
+    with dask.config.set(scheduler="threads", num_workers=2):
+        float(stack.vv.kara.despeckle(sys.argv[2]).max())
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+    """
+)
+
+
+def peak(dates: int, what: str, program: str = RUN) -> int:
+    run = subprocess.run([sys.executable, "-c", program, str(dates), what], capture_output=True, text=True, check=True)
     return int(run.stdout)
 
 
 @pytest.mark.parametrize("road", ["source", "by hand"])
 def test_peak_memory_is_flat_in_time(road: str) -> None:
     few, many = peak(30, road), peak(120, road)
+    assert many < 1.15 * few, (few, many)
+
+
+def test_peak_memory_of_the_filter_over_time_is_flat_in_time() -> None:
+    few, many = (peak(dates, "quegan", FILTERED) for dates in (30, 90))
     assert many < 1.15 * few, (few, many)

@@ -176,6 +176,16 @@ def test_only_radar_is_despeckled(tmp_path):
     assert not out.exists()
 
 
+def test_a_filter_over_time_is_none_before_a_test(stack, tmp_path):
+    """A test takes dates as independent."""
+    out = tmp_path / "maps"
+    options = ["change", str(stack), "--event", "2023-09-19", "-o", str(out), "--despeckle", "quegan"]
+    shown = runner.invoke(app, options)
+    assert shown.exit_code == 2
+    assert "--despeckle: got 'quegan'" in shown.output
+    assert not out.exists()
+
+
 def test_index_of_a_stack_leaves_what_the_function_gives(tmp_path):
     ds = kr.simulate.optical(shape=(96, 80), chunks={"time": 1, "y": 50, "x": 80})
     store, out = kr.to_zarr(ds, tmp_path / "optical.zarr"), tmp_path / "maps"

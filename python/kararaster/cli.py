@@ -105,7 +105,7 @@ def change(
     despeckle: Annotated[
         str,
         typer.Option(
-            help="Speckle filter of radar before the test: a method of despeckle (lee, frost, quegan, ...), or none."
+            help="Speckle filter of radar before the test: a method of despeckle for single dates (lee, frost, ...), or none."
         ),
     ] = "none",
     window: Annotated[int, typer.Option(help="Of the speckle filter, in pixels.")] = 7,
@@ -122,13 +122,13 @@ def change(
         from kararaster.cli_summary import summarize_change
         from kararaster.speckle_filters import FILTERS
 
-        _check_choice("despeckle", despeckle, (*FILTERS, "none"))
+        # A test takes dates as independent: no filter over time.
+        _check_choice("despeckle", despeckle, (*(name for name in FILTERS if name != "quegan"), "none"))
         ds = open_stack(stack, pattern=pattern)
         by = None if one_geometry else "relative_orbit"
         if despeckle != "none":
             _require_radar(ds, despeckle)
-            sides: dict[str, Any] = {"event": event, "by": by} if despeckle == "quegan" else {}
-            ds = filtered(ds, despeckle, window=window, enl=enl, **sides)  # type: ignore[arg-type]
+            ds = filtered(ds, despeckle, window=window, enl=enl)  # type: ignore[arg-type]
         looks: dict[str, Any] = {"enl": enl} if method == "logratio" else {}
         result = test(
             ds, event=event, pre=pre, post=post, method=method, combine=combine, alpha=alpha,  # type: ignore[arg-type]

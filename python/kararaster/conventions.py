@@ -181,7 +181,7 @@ def require_float(array: xr.DataArray) -> None:
 def require_linear_power(array: xr.DataArray) -> None:
     """Raise unless the data are floating point linear power. Data that state no units are taken at the caller's word."""
     require_float(array)
-    units = array.attrs.get("units", "1")
+    units = array.attrs.get("units", "1") or "1"
     if units == "1" and mostly(array, lambda sample: sample < 0):  # decibel that lost its units
         raise UnitsError(
             f"{array.name or 'array'}: most values are negative, so this is no linear power whatever its units say; if it is "
@@ -202,6 +202,16 @@ def mostly(array: xr.DataArray, holds: Callable[[npt.NDArray[Any]], npt.NDArray[
     return bool(sample.size and holds(sample).mean() > 0.9)
 
 
+def require_independent_dates(array: xr.DataArray) -> None:
+    """Raise where a filter made the dates of a stack share their speckle: a test would take them for so many witnesses."""
+    if "despeckle('quegan'" in array.attrs.get("history", ""):
+        raise InvalidInputError(
+            f"{array.name or 'array'}: filtered by 'quegan', whose dates lend each other looks; a test over dates takes them as "
+            "independent and would find change nearly everywhere. Test the stack before that filter, or after one of single "
+            "dates, such as 'lee'"
+        )
+
+
 def require_index(array: xr.DataArray) -> None:
     """Raise unless the data are a floating point index: numbers without units."""
     require_float(array)
@@ -220,6 +230,7 @@ def time_stacks(
     for name in names:
         band = ds[name]
         require(band)
+        require_independent_dates(band)
         dims = ("time", *spatial_dims(band))
         if set(band.dims) != set(dims):
             raise InvalidInputError(f"{name}: got dimensions {band.dims}, want {dims}; select one of the others first")

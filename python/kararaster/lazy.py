@@ -82,7 +82,7 @@ class InMemory(LazyArray):
         return self.values.shape
 
     def read(self, window: Window) -> npt.NDArray[Any]:
-        return np.ascontiguousarray(self.values[window])
+        return np.require(self.values[window], requirements=["C", "ALIGNED"])
 
     def __dask_tokenize__(self) -> object:
         return ("in-memory", self.values)

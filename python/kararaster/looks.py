@@ -49,8 +49,12 @@ def enl(obj: Obj, method: Estimator = "mode", *, window: int | tuple[int, int] =
     ------
     UnitsError
         Decibel given.
+    InvalidTypeError
+        Not floating point.
     InvalidInputError
         Unknown method, even window.
+    MissingVariableError
+        A Dataset without radar bands.
 
     Examples
     --------

@@ -25,11 +25,17 @@ Groups = tuple[tuple[int, ...], ...]
 
 def groups_of(stack: xr.DataArray, by: Hashable | None, event: Any) -> Groups:
     """Dates of one orbit on one side of every event."""
-    if "time" not in stack.dims or "time" not in stack.coords:
-        raise InvalidInputError(f"'quegan' filters over time: got dimensions {stack.dims}, want time with its dates")
+    if "time" not in stack.dims or stack.ndim != 3:
+        raise InvalidInputError(
+            f"'quegan' filters over time: got dimensions {stack.dims}, want (time, rows, columns); select one of the others first"
+        )
+    periods.require_dates(stack)
     times = stack["time"].values
-    events = [] if event is None else list(event) if isinstance(event, list | tuple) else [event]
+    several = np.iterable(event) and not isinstance(event, str)
+    events = [] if event is None else list(event) if several else [event]
     edges = np.sort(np.array([periods.timestamp("event", e).to_datetime64() for e in events], "datetime64[ns]"))
+    if len(edges) and len(times) and not (times.min() < edges[0] and edges[-1] <= times.max()):
+        raise periods.no_dates(f"event: got {event!r}, but all dates lie on one side of it", times)
     side = np.searchsorted(edges, times, side="right")
     groups = []
     for orbit in periods.by_orbit(stack.to_dataset(name="_power"), by):
@@ -41,9 +47,12 @@ def filtered(stack: xr.DataArray, groups: Groups, smooth: SpeckleKernel) -> bloc
     """Each date as its spatial mean times the mean ratio of sample to spatial mean over the dates of its group.
 
     Two passes over the dates: one that adds up ratios, tile by tile, one that multiplies. What lies between them is one image
-    of sums a group.
+    of sums a group. A stack that can be read again is read twice, and memory does not grow with the dates; one chunked by hand
+    is computed once, and the dates of a tile wait in memory for its sums.
     """
     data = stack.data
+    if not data.size:
+        return data
     if not blocks.is_lazy(data):
         return _at_once(data, groups, smooth)
     radius = smooth.radius
@@ -60,7 +69,7 @@ def filtered(stack: xr.DataArray, groups: Groups, smooth: SpeckleKernel) -> bloc
 
 
 def _at_once(data: npt.NDArray[Any], groups: Groups, smooth: SpeckleKernel) -> npt.NDArray[Any]:
-    data = np.require(data, requirements="C")
+    data = blocks.contiguous(data)
     out = np.empty_like(data)
     frame = smooth.frame(Placement(0, 0, 0, *data.shape[1:]))
     looks = dict(smooth.parameters).get("enl", 1.0)
@@ -71,14 +80,14 @@ def _at_once(data: npt.NDArray[Any], groups: Groups, smooth: SpeckleKernel) -> n
 def _centre(grown: npt.NDArray[Any], placement: Placement) -> npt.NDArray[Any]:
     rows = slice(placement.top, placement.top + placement.height)
     columns = slice(placement.left, placement.left + placement.width)
-    return np.require(grown[..., rows, columns], requirements="C")
+    return blocks.contiguous(grown[..., rows, columns])
 
 
 def _multiplied(mean: npt.NDArray[Any], sums: list[npt.NDArray[Any]], groups: Sequence[int]) -> npt.NDArray[Any]:
     """The dates of one tile, each with the sums of its group."""
     out = np.empty_like(mean)
     for date, group in enumerate(groups):
-        ratio, count = (np.require(field[group], requirements="C") for field in sums)
+        ratio, count = (blocks.contiguous(field[group]) for field in sums)
         part = slice(date, date + 1)
         _kernels.quegan_apply(mean[part], ratio, count, out[part], num_threads=threads.resolve())
     return out
@@ -103,7 +112,7 @@ class RatioSums:
         return np.zeros((2, pixels))
 
     def add(self, cell: npt.NDArray[np.float64], bands: list[npt.NDArray[Any]], dates: list[int]) -> None:
-        own, mean = (np.require(band[dates], requirements="C") for band in bands)
+        own, mean = (blocks.contiguous(band[dates]) for band in bands)
         if not own.size:
             return
         ratio, count = (field.reshape(own.shape[1:]) for field in cell)

@@ -88,16 +88,21 @@ def _length(name: str, value: Any) -> pd.Timedelta:
     return length
 
 
-def in_date_order(ds: xr.Dataset) -> xr.Dataset:
-    """`ds` with its dates ascending; refuses a stack without dates."""
+def require_dates(ds: xr.Dataset | xr.DataArray) -> None:
+    """Refuse a stack without dates."""
     if "time" not in ds.dims or "time" not in ds.coords:
-        raise MissingVariableError("time: the Dataset has no dimension 'time' with dates; stack dated scenes first")
+        raise MissingVariableError("time: there is no dimension 'time' with dates; stack dated scenes first")
     times = ds["time"].values
     if times.dtype.kind != "M":
         raise InvalidInputError(f"time: got dtype {times.dtype}, want datetime64[ns] (UTC)")
     if np.isnat(times).any():
         raise InvalidInputError(f"time: {int(np.isnat(times).sum())} dates are NaT; drop or date them first")
-    order = np.argsort(times, kind="stable")
+
+
+def in_date_order(ds: xr.Dataset) -> xr.Dataset:
+    """`ds` with its dates ascending; refuses a stack without dates."""
+    require_dates(ds)
+    order = np.argsort(ds["time"].values, kind="stable")
     return ds if (np.diff(order) == 1).all() else ds.isel(time=order)
 
 

@@ -9,13 +9,17 @@ import numpy.typing as npt
 
 
 class LogMode:
-    """Mode of positive numbers: the fullest bin of a logarithmic histogram, smoothed over about 10 %."""
+    """Mode of positive numbers: the fullest bin of a logarithmic histogram, smoothed over about 10 %.
+
+    Of the logarithm, because the estimate of L from n samples is about L times (n - 1) over a chi-square, whose logarithm has its
+    mode at L; and because a count per unit lets the few windows of one bright target win, whose estimates are small and alike.
+    """
 
     edges = np.geomspace(0.05, 5000.0, 1025)
     smoothing = np.ones(9) / 9
 
     def __dask_tokenize__(self) -> object:
-        return ("log-mode", 1)
+        return ("log-mode", 2)
 
     def partial(self, block: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
         return np.histogram(block[np.isfinite(block)], self.edges)[0]
@@ -27,9 +31,7 @@ class LogMode:
     def total(self, part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         if not part.any():
             return np.array(np.nan)
-        # Counts a unit of the estimate, not of its logarithm: wide bins would win otherwise.
-        density = np.convolve(part / np.diff(self.edges), self.smoothing, mode="same")
-        best = int(np.argmax(density))
+        best = int(np.argmax(np.convolve(part, self.smoothing, mode="same")))
         return np.array(np.sqrt(self.edges[best] * self.edges[best + 1]))
 
 
@@ -123,12 +125,12 @@ def _trigamma(x: float) -> tuple[float, float]:
 class UpperQuantile:
     """The power that 2 % of the valid samples exceed.
 
-    Counted by the upper 24 bits of float32, so that the number is the same however the scene was cut; that is 0.0001 dB too
+    Counted by the upper 20 bits of float32, so that the number is the same however the scene was cut; that is 0.002 dB too
     high at most.
     """
 
     share = 0.98
-    bits = 8
+    bits = 12
 
     def __dask_tokenize__(self) -> object:
         return ("upper-quantile", self.share, self.bits)

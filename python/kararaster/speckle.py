@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
-from kararaster import _kernels, blocks, conventions, multitemporal, threads
+from kararaster import _kernels, blocks, conventions, multitemporal, spelling, threads
 from kararaster.errors import InvalidInputError
 from kararaster.lazy import Placement
 from kararaster.speckle_filters import FILTERS, FilterName
@@ -44,23 +44,26 @@ def despeckle(
         the radar bands (vv, vh, hh, hv) are filtered and everything else is kept.
     method : str
         Of the moments of the window, at the same cost for any size: "lee" ``m + W (x - m)`` with ``W = max(0, 1 - Cu2 / Ci2)``
-        (Lee 1980), "boxcar" the mean, "kuan", "gamma_map" (biased low by about 1 %), "lee_enhanced" (`damping=1`).
-        Of its samples: "median", "frost" and "frost_enhanced" (`damping=2` and 1: larger smooths less; `distance="euclidean"`
-        or "chebyshev" as in SNAP), "refined_lee" (7 x 7; `noise="local"` or "looks"), "lee_sigma" (`sigma=0.9`; `target_count=6`;
-        `z98`: power above which a pixel is bright, None takes the 98 % quantile of each whole image; `table="exact"` for any
-        `enl` or "published" for 1 to 4; `edge="shrink"` or "snap").
+        (Lee 1980), "boxcar" the mean, "kuan", "gamma_map" (biased low by 1 to 2 %), "lee_enhanced" (`damping=1`).
+        Of its samples: "median" (7 % low at 4.4 looks), "frost" and "frost_enhanced" (`damping=2` and 1: larger smooths less;
+        `distance="euclidean"` or "chebyshev" as in SNAP), "refined_lee" (7 x 7; `noise="local"`, estimated in each window, or
+        "looks", from `enl`), "lee_sigma" (`sigma=0.9`: share of the speckle in its range; `z98`: power above which a pixel is
+        bright, None takes the 98 % quantile of each whole image, infinity means none is; `target_count=6`: bright pixels in
+        3 x 3 that make a point target; `table="exact"` for any `enl` or "published" for 1 to 4; `edge="shrink"` or "snap").
         Of a wider neighbourhood: "idan" (`size=50` pixels), "srad" (`iterations=20`, `step=0.5`), "ppb" (`search=10` and
         `patch=3` pixels to each side, `quantile=0.92`, `temperature=0.2`, `iterations=4`). Of all dates: "quegan"
         (`spatial="boxcar"` or "lee"; `by="relative_orbit"`: only dates of one geometry lend each other looks, None where all
-        dates share one; `event`: a date or several, none of which is filtered across).
+        dates share one; `event`: a date or several, none of which is filtered across; to look at, not to test: `change`
+        refuses it).
     window : int or (int, int)
         Full odd window size, (rows, columns).
     enl : float
         Equivalent number of looks of the input; 4.4 is that of Sentinel-1 IW GRDH. See `enl`.
     border : {"shrink", "replicate"}
-        At the image edge the window shrinks (as in SNAP), or edge pixels repeat (as in OTB).
+        At the image edge the window shrinks (as in SNAP), or edge pixels repeat (as in OTB). Not for "idan", "srad", "ppb",
+        which have no window.
     min_valid : int
-        Fewer valid samples in the window than this: NaN.
+        Fewer valid samples in the window than this: NaN. Not for these three either.
     **parameters
         Of the method, as above.
 
@@ -76,7 +79,9 @@ def despeckle(
     InvalidTypeError
         Not floating point.
     InvalidInputError
-        Unknown method or parameter, even window, enl not above 0.
+        Unknown method or parameter, even window, enl not above 0; "quegan" without dates in time.
+    MissingVariableError
+        A Dataset without radar bands; "quegan" without the coordinate time.
     GeometryError
         "quegan" on a stack whose dates cannot be told apart by orbit.
 
@@ -94,7 +99,9 @@ def despeckle(
     >>> sides = stack.kara.despeckle("quegan", event="2023-09-19")
     """
     if not isinstance(method, str) or method not in FILTERS:
-        raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, FILTERS))}")
+        near = spelling.nearest(method, FILTERS) if isinstance(method, str) else []
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidInputError(f"method: got {method!r}, want one of {', '.join(map(repr, FILTERS))}{hint}")
     if border not in ("shrink", "replicate"):
         raise InvalidInputError(f"border: got {border!r}, want 'shrink' or 'replicate'")
     chosen = FILTERS[method]
@@ -107,6 +114,8 @@ def despeckle(
     if chosen.looks:
         values = {"enl": looks, **values}
     kernel = SpeckleKernel(method, size, border, least, tuple(values.items()))
+    if method != "quegan":
+        kernel.refuse()
     if isinstance(obj, xr.Dataset):
         bands = {name: _filtered(obj[name], kernel) for name in conventions.radar_bands(obj)}
         return conventions.add_history(obj.assign(bands), kernel.describe())
@@ -212,12 +221,20 @@ class SpeckleKernel:
         getattr(_kernels, self.kernel)(grown, out, self.frame(placement), **values)
         return out
 
+    def refuse(self) -> None:
+        """Raise now, rather than in a task, what the kernel says to its parameters."""
+        self(np.empty((0, 0), np.float32), Placement(0, 0, 0, 0, 0), np.array(np.inf))
+
     def describe(self) -> str:
         """The call, as it is written into the history."""
-        known = FILTERS.get(self.kernel)
-        window = "" if known is not None and known.window is None else f", window=({self.window.y}, {self.window.x})"
-        more = "".join(f", {name}={_said(value)}" for name, value in self.parameters if value is not None)
-        return f"despeckle({self.kernel!r}{window}{more})"
+        known = FILTERS[self.kernel]
+        said: dict[str, Any] = {"window": tuple(self.window)} if known.window else {}
+        rules = {"border": (self.border, "shrink"), "min_valid": (self.min_valid, 1)}
+        said |= {name: value for name, (value, default) in rules.items() if value != default}
+        defaults = {parameter.name: parameter.default for parameter in known.parameters}
+        said |= {name: value for name, value in self.parameters if value is not None or defaults[name] is not None}
+        given = "".join(f", {name}={_said(value)}" for name, value in said.items())
+        return f"despeckle({self.kernel!r}{given})"
 
 
 def _said(value: Any) -> str:

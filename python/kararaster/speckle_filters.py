@@ -5,8 +5,10 @@ The name of a filter is the name of its kernel in the core. A new filter is one 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, Literal
 
 from kararaster import conventions, spelling
@@ -71,7 +73,7 @@ class Filter:
         if self.window == "odd":
             return window
         if window != Window(7, 7):
-            what = "looks at 7 x 7 pixels" if self.window else f"takes no window but {self._names()}"
+            what = "looks at 7 x 7 pixels" if self.window else f"has no window; it takes {self._names()}"
             raise InvalidInputError(f"window: got {size!r}, but {method!r} {what}; leave window out")
         return window if self.window else Window(1, 1)
 
@@ -93,9 +95,9 @@ class Filter:
 
 def _choice(*choices: str) -> Callable[[str, Any], str]:
     def check(name: str, value: Any) -> str:
-        if value not in choices:
+        if not isinstance(value, str) or value not in choices:
             raise InvalidInputError(f"{name}: got {value!r}, want {' or '.join(map(repr, choices))}")
-        return str(value)
+        return value
 
     return check
 
@@ -112,7 +114,7 @@ def _whole(least: int, most: int) -> Callable[[str, Any], int]:
 
 def _damping(name: str, value: Any) -> float:
     """Zero is allowed: it is the mean."""
-    return 0.0 if isinstance(value, int | float) and value == 0 else conventions.positive_number(name, value)
+    return 0.0 if isinstance(value, Real) and value == 0 else conventions.positive_number(name, value)
 
 
 def _share(name: str, value: Any) -> float:
@@ -129,11 +131,11 @@ def _part(name: str, value: Any) -> float:
     return part
 
 
-def _threshold(name: str, value: Any) -> tuple[float, ...] | None:
-    """None, or a list of one threshold that all images share; infinity means that nothing is bright."""
+def _threshold(name: str, value: Any) -> float | None:
+    """None, or one threshold for all images; infinity means that nothing is bright."""
     if value is None:
         return None
-    return (float("inf") if value == float("inf") else conventions.positive_number(name, value),)
+    return math.inf if isinstance(value, Real) and value == math.inf else conventions.positive_number(name, value)
 
 
 def _any(name: str, value: Any) -> Any:

@@ -10,7 +10,16 @@ once on all threads; lazy arrays, one task a chunk that reads its own window; da
 that takes its neighbours.
 """
 
-from kararaster.blocks.carrier import Array, WindowArray, automatic_chunks, from_lazy, is_lazy, lazy_of, shared
+from kararaster.blocks.carrier import (
+    Array,
+    WindowArray,
+    automatic_chunks,
+    contiguous,
+    from_lazy,
+    is_lazy,
+    lazy_of,
+    shared,
+)
 from kararaster.blocks.folding import Output, Starts, TimeFold, fold
 from kararaster.blocks.local import by_group, elementwise, elementwise_several, halo
 from kararaster.blocks.time_axis import TimeSeries, series
@@ -26,6 +35,7 @@ __all__ = [
     "WindowArray",
     "automatic_chunks",
     "by_group",
+    "contiguous",
     "elementwise",
     "elementwise_several",
     "fold",

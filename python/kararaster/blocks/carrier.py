@@ -11,7 +11,7 @@ from typing import Any
 import dask.array as da
 import numpy as np
 import numpy.typing as npt
-from dask.base import tokenize
+from dask.base import normalize_token, tokenize
 from dask.highlevelgraph import HighLevelGraph
 
 from kararaster import threads
@@ -28,6 +28,12 @@ BAND_PIXELS = 2**24
 """Aim for full-width bands of striped files: 16 Mpx, 32 MB of digital numbers."""
 TILE = 2048
 """Largest side of an automatic tile, in pixels."""
+
+
+@normalize_token.register((LazyArray, Several))  # type: ignore[untyped-decorator]
+def _token(lazy: LazyArray | Several) -> object:
+    """Dask itself would print what `__dask_tokenize__` returns: long arrays in brief, functions with their address."""
+    return tokenize(lazy.__dask_tokenize__())
 
 
 Tasks = tuple[str, HighLevelGraph]
@@ -236,8 +242,11 @@ def aligned(arrays: Sequence[Array]) -> list[Array]:
 
 
 def contiguous(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
-    """`array` in C order, without a copy where it is; unlike `ascontiguousarray` it leaves a number a number."""
-    return np.require(array, requirements="C")
+    """`array` as kernels take it: in C order, and aligned, which it need not be when it comes from another process.
+
+    Without a copy where it is so; unlike `ascontiguousarray` it leaves a number a number.
+    """
+    return np.require(array, requirements=["C", "ALIGNED"])
 
 
 def block_windows(chunks: tuple[tuple[int, ...], ...]) -> Iterator[tuple[tuple[int, ...], Window]]:

@@ -322,11 +322,12 @@ def _fold_take(
     result: npt.NDArray[np.float64] = plan.new_result(math.prod(shape)) if before is None else before.copy()
     with threads.inside_task():
         for i, number in enumerate(groups):
-            plan.take(result, number, _new_cells(plan, number, shape, stored) if cells is None else cells[i])
+            taken = _new_cells(plan, number, shape, stored) if cells is None else map(contiguous, cells[i])
+            plan.take(result, number, list(taken))
     return result
 
 
 def _fold_finish(plan: Literal, result: npt.NDArray[np.float64], shape: Literal) -> dict[str, npt.NDArray[Any]]:
     with threads.inside_task():
-        done: dict[str, npt.NDArray[Any]] = plan.value.finish(result, shape.value)
+        done: dict[str, npt.NDArray[Any]] = plan.value.finish(contiguous(result), shape.value)
         return done

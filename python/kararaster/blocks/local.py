@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import dask.array as da
@@ -25,7 +25,7 @@ from kararaster.blocks.carrier import (
     lazy_of,
     one_of,
 )
-from kararaster.lazy import Elementwise, Halo, Several, grow
+from kararaster.lazy import Elementwise, Halo, LazyArray, Several, Window, grow, reading
 
 
 def elementwise(function: Callable[..., npt.NDArray[Any]], *arrays: Array, dtype: npt.DTypeLike) -> Array:
@@ -90,19 +90,35 @@ def halo(
         placement = grow(whole, radius, array.shape)[1]
         return function(contiguous(array), placement, *(() if numbers is None else (numbers,)))
     name = f"halo-{tokenize(function, array, radius, numbers)}"
+    sources = [array]
     if numbers is not None:
         numbers = numbers.rechunk(array.chunks[:-2])
-    graph: Graph = {}
+        sources = [array, numbers] if lazy is None else [numbers]
+    graph: Graph = {} if lazy is None else {f"{name}-source": lazy}
     for at, window in block_windows(array.chunks):
         grown, placement = grow(window, radius, array.shape)
-        pieces = [
-            [(array.name, *at[:-2], i, j) for j, _ in _overlapping(array.chunks[-1], grown[-1])]
-            for i, _ in _overlapping(array.chunks[-2], grown[-2])
-        ]
-        cuts = [[cut for _, cut in _overlapping(c, s)] for c, s in zip(array.chunks[-2:], grown[-2:], strict=True)]
         own = [] if numbers is None else [(numbers.name, *at[:-2])]
-        graph[(name, *at)] = (_filter, function, pieces, Literal((cuts, placement)), own)
-    return collect(name, graph, [array] if numbers is None else [array, numbers], array.chunks, dtype)
+        if lazy is None:
+            pieces, cuts = _pieces(array, at, grown)
+            graph[(name, *at)] = (_filter, function, pieces, Literal((cuts, placement)), own)
+        else:
+            graph[(name, *at)] = (_filter_window, function, f"{name}-source", Literal((grown, placement)), own)
+    return collect(name, graph, sources, array.chunks, dtype)
+
+
+def _pieces(array: Array, at: tuple[int, ...], grown: Window) -> tuple[list[list[Hashable]], list[list[slice]]]:
+    """Keys of the blocks, in rows and columns, that `grown` touches, and which rows and which columns of them."""
+    rows, columns = (_overlapping(c, s) for c, s in zip(array.chunks[-2:], grown[-2:], strict=True))
+    keys: list[list[Hashable]] = [[(array.name, *at[:-2], i, j) for j, _ in columns] for i, _ in rows]
+    return keys, [[cut for _, cut in line] for line in (rows, columns)]
+
+
+def _filter_window(function: Any, source: LazyArray, where: Literal, numbers: list[Any]) -> npt.NDArray[Any]:
+    """Pixels are read once the numbers are there, so that a scene never waits for them in memory."""
+    grown, placement = where.value
+    with threads.inside_task(), reading():
+        out: npt.NDArray[Any] = function(source.read(grown), placement, *numbers)
+        return out
 
 
 def _filter(
@@ -127,24 +143,23 @@ def by_group(
     """
     name = f"by-group-{tokenize(function, stack, fields, group_of)}"
     fields = [field.rechunk((field.shape[0], *stack.chunks[1:])) for field in fields]
-    graph: Graph = {}
+    lazy = lazy_of(stack)
+    graph: Graph = {} if lazy is None else {f"{name}-source": lazy}
     for at, window in block_windows(stack.chunks):
-        groups = Literal(list(group_of[window[0]]))
-        graph[(name, *at)] = (
-            _apply_groups,
-            function,
-            (stack.name, *at),
-            [(f.name, 0, *at[1:]) for f in fields],
-            groups,
-        )
-    return collect(name, graph, [stack, *fields], stack.chunks, stack.dtype)
+        block = (stack.name, *at) if lazy is None else f"{name}-source"
+        own = [(field.name, 0, *at[1:]) for field in fields]
+        graph[(name, *at)] = (_apply_groups, function, block, own, Literal((window, list(group_of[window[0]]))))
+    return collect(name, graph, fields if lazy is not None else [stack, *fields], stack.chunks, stack.dtype)
 
 
 def _apply_groups(
-    function: Any, block: npt.NDArray[Any], fields: list[npt.NDArray[Any]], groups: Literal
+    function: Any, block: npt.NDArray[Any] | LazyArray, fields: list[npt.NDArray[Any]], where: Literal
 ) -> npt.NDArray[Any]:
-    with threads.inside_task():
-        out: npt.NDArray[Any] = function(contiguous(block), fields, groups.value)
+    """Of a lazy stack, dates are read once their fields are there."""
+    window, groups = where.value
+    with threads.inside_task(), reading():
+        dates = block.read(window) if isinstance(block, LazyArray) else contiguous(block)
+        out: npt.NDArray[Any] = function(dates, fields, groups)
         return out
 
 

@@ -52,9 +52,9 @@ def image_numbers(reduction: Reduction, array: Array, dtype: npt.DTypeLike) -> A
     numbers = [global_number(reduction, array[at], dtype) for at in np.ndindex(*front)]
     if not front:
         return numbers[0]
-    if is_lazy(array) and numbers:
-        return da.stack(numbers).reshape(front)
-    return np.array(numbers, dtype).reshape(front)
+    if not is_lazy(array):
+        return np.array(numbers, dtype).reshape(front)
+    return da.stack(numbers).reshape(front) if numbers else da.empty(front, dtype)
 
 
 def _partial(reduction: Literal, block: npt.NDArray[Any]) -> Any:

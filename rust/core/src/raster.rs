@@ -173,6 +173,9 @@ impl Placement {
     pub fn check(&self, src: (usize, usize), dst: (usize, usize)) -> Result<()> {
         let fits =
             |offset: usize, wanted: usize, there: usize| offset.checked_add(wanted).is_some_and(|end| end <= there);
+        if !fits(self.origin_row, src.0, isize::MAX as usize) {
+            return Err(Error::parameter("origin_row", self.origin_row, "the number of a row"));
+        }
         if !fits(self.top, dst.0, src.0) || !fits(self.left, dst.1, src.1) {
             return Err(Error::shape(
                 "dst",

@@ -1,7 +1,7 @@
 //! Keys of numbers, and comparator networks: sequences of exchanges that put samples in order whatever they are.
 //!
 //! A sample lies in a numbered slot. A comparator leaves the smaller of two samples in one slot and the larger in the other;
-//! the methods of [`Network`] append comparators and return the slots in the order of the samples that they hold afterwards.
+//! the methods of `Network` append comparators and return the slots in the order of the samples that they hold afterwards.
 
 use crate::raster::Real;
 

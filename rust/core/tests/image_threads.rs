@@ -4,6 +4,8 @@
 mod images;
 
 use std::process::Command;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use images::{Defect, image};
 use kararaster_core::bands::Run;
@@ -15,11 +17,11 @@ use kararaster_core::noise::Noise;
 use kararaster_core::optical::{Pixels, Scaling};
 use kararaster_core::raster::{Placement, Raster, RasterMut, Window};
 use kararaster_core::speckle::{
-    Border, Distance, Frame, LeeSigma, SigmaEdge, SigmaRange, boxcar, enl, frost, frost_enhanced, gamma_map, idan,
-    kuan, lee, lee_enhanced, lee_sigma, median, refined_lee,
+    Border, Distance, Frame, LeeSigma, Ppb, SigmaEdge, SigmaRange, boxcar, enl, frost, frost_enhanced, gamma_map, idan,
+    kuan, lee, lee_enhanced, lee_sigma, median, ppb, refined_lee, srad,
 };
 
-const HEIGHT: usize = 290;
+const HEIGHT: usize = 210;
 const WIDTH: usize = 1130;
 
 /// Run `kernel` into a new image and return its bits.
@@ -40,7 +42,12 @@ fn windowed(threads: usize) -> Vec<u32> {
         let src = Raster::new("src", &src, HEIGHT, WIDTH).unwrap();
         let placement = Placement { origin_row: 13, ..Placement::default() };
         let shrink = Frame::new(placement, Window::new(window, window).unwrap());
-        all.extend(bits(|dst| idan(src, dst, &shrink, 4.4, 5, &run)));
+        if window == 7 {
+            let patches = Ppb::new(4.4, 2, 1, 0.92, 0.2, 2).unwrap();
+            all.extend(bits(|dst| idan(src, dst, &shrink, 4.4, 5, &run)));
+            all.extend(bits(|dst| srad(src, dst, &shrink, 4.4, 3, 0.5, &run)));
+            all.extend(bits(|dst| ppb(src, dst, &shrink, &patches, &run)));
+        }
         for frame in [shrink, Frame { border: Border::Replicate, ..shrink }] {
             all.extend(bits(|dst| boxcar(src, dst, &frame, &run)));
             all.extend(bits(|dst| lee(src, dst, &frame, 4.4, &run)));
@@ -90,20 +97,25 @@ fn pointwise(threads: usize) -> Vec<u32> {
     all
 }
 
+/// The results of one thread, which both tests need.
+fn of_one_thread() -> &'static [Vec<u32>; 2] {
+    static RESULTS: OnceLock<[Vec<u32>; 2]> = OnceLock::new();
+    RESULTS.get_or_init(|| [windowed(1), pointwise(1)])
+}
+
 #[test]
 fn threads_do_not_change_bytes() {
-    let (image, points) = (windowed(1), pointwise(1));
+    let [image, points] = of_one_thread();
     for threads in [2, 7] {
-        assert!(windowed(threads) == image, "{threads} threads");
-        assert!(pointwise(threads) == points, "{threads} threads");
+        assert!(windowed(threads) == *image, "{threads} threads");
+        assert!(pointwise(threads) == *points, "{threads} threads");
     }
 }
 
 /// FNV-1a of all results.
 fn digest() -> u64 {
     let fold = |hash: u64, bits: &u32| (hash ^ u64::from(*bits)).wrapping_mul(0x0100_0000_01b3);
-    let hash = windowed(1).iter().fold(0xcbf2_9ce4_8422_2325, fold);
-    pointwise(1).iter().fold(hash, fold)
+    of_one_thread().iter().flatten().fold(0xcbf2_9ce4_8422_2325, fold)
 }
 
 /// The instruction set is chosen once a process, so the baseline runs in a process of its own.
@@ -131,4 +143,26 @@ fn a_poll_stops_a_run() {
     let src = vec![1.0_f32; HEIGHT * WIDTH];
     let mut dst = src.clone();
     assert_eq!(to_db(&src, &mut dst, &run), Err(Error::Interrupted));
+}
+
+type Kernel<'a> = dyn Fn(RasterMut<'_, f32>, &Run<'_>) -> Result<(), Error> + 'a;
+
+/// A band of a wide image takes a slow filter seconds: it is left between tiles.
+#[test]
+fn slow_filters_stop_inside_a_band() {
+    let (height, width) = (40, 2000);
+    let src: Vec<f32> = image(height, width, 2, Defect::None).iter().map(|&x| x as f32).collect();
+    let src = Raster::new("src", &src, height, width).unwrap();
+    let frame = Frame::new(Placement::default(), Window::new(7, 7).unwrap());
+    let patches = Ppb::new(4.4, 2, 1, 0.92, 0.2, 1).unwrap();
+    let stopped = |kernel: &Kernel<'_>| {
+        let asked = AtomicUsize::new(0);
+        let poll = || asked.fetch_add(1, Ordering::Relaxed) == 2;
+        let mut out = vec![7.0; height * width];
+        let dst = RasterMut::new("dst", &mut out, height, width).unwrap();
+        assert_eq!(kernel(dst, &Run::threads(1).with_poll(&poll)), Err(Error::Interrupted));
+        assert!(out[0] != 7.0 && out[width - 1] == 7.0, "only the first tile is computed");
+    };
+    stopped(&|dst, run| idan(src, dst, &frame, 4.4, 50, run));
+    stopped(&|dst, run| ppb(src, dst, &frame, &patches, run));
 }

@@ -1,8 +1,9 @@
 //! The filter of Frost et al. (1982).
 
 use crate::bands::Run;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::raster::{Raster, RasterMut, Real};
+use crate::speckle::check_damping;
 use crate::speckle::decay::{Damping, Decay};
 use crate::speckle::distance::Distance;
 use crate::window::{Frame, stencil};
@@ -15,15 +16,6 @@ impl Damping for Frost {
     #[inline(always)]
     fn decay(&self, variation: f64) -> f64 {
         self.damping * variation
-    }
-}
-
-/// Check the damping factor of a weighted mean.
-pub(super) fn check_damping(damping: f64) -> Result<()> {
-    if damping.is_finite() && damping >= 0.0 {
-        Ok(())
-    } else {
-        Err(Error::parameter("damping", damping, "a finite number >= 0, such as 2"))
     }
 }
 

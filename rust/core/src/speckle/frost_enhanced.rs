@@ -5,8 +5,7 @@ use crate::error::Result;
 use crate::raster::{Raster, RasterMut, Real};
 use crate::speckle::decay::{Damping, Decay};
 use crate::speckle::distance::Distance;
-use crate::speckle::frost::check_damping;
-use crate::speckle::speckle_variation;
+use crate::speckle::{check_damping, speckle_variation};
 use crate::window::{Frame, stencil};
 
 struct FrostEnhanced {

@@ -3,6 +3,7 @@
 use crate::bands::Run;
 use crate::error::{Error, Result};
 use crate::raster::{Raster, RasterMut, Real, Window};
+use crate::speckle::mmse::{Moments, linear};
 use crate::speckle::speckle_variation;
 use crate::window::{Border, Frame, Stencil, Tile, stencil};
 
@@ -123,35 +124,25 @@ impl Idan {
     fn estimate<T: Real>(&self, growth: &mut Growth<T>, centre: usize) -> f64 {
         let seed = growth.median(centre);
         growth.grow(centre, seed, self.near * seed, self.size);
-        let mut region = Moments { pivot: seed, count: 0.0, sum: 0.0, squares: 0.0 };
+        let mut region = Region { pivot: seed, count: 0.0, sum: 0.0, squares: 0.0 };
         growth.members().for_each(|x| region.add(x));
         let seed = region.mean();
         growth.others().filter(|x| (x - seed).abs() < self.far * seed).for_each(|x| region.add(x));
-        self.linear(&region, growth.sample(centre))
-    }
-
-    /// The linear estimate of `x` from the region around it.
-    #[inline(always)]
-    fn linear(&self, region: &Moments, x: f64) -> f64 {
-        if region.count == 0.0 {
-            return x;
-        }
-        let (mean, variance) = (region.mean(), region.variance());
-        let scene = (variance - mean * mean * self.speckle) / (1.0 + self.speckle);
-        if mean > 0.0 && scene > 0.0 { mean + scene / variance * (x - mean) } else { mean }
+        let x = growth.sample(centre);
+        if region.count > 0.0 { linear(x, region.moments(), self.speckle) } else { x }
     }
 }
 
 /// Mean and variance from differences to a pivot among the samples: those of a constant region are exact, and nothing
 /// cancels.
-struct Moments {
+struct Region {
     pivot: f64,
     count: f64,
     sum: f64,
     squares: f64,
 }
 
-impl Moments {
+impl Region {
     #[inline(always)]
     fn add(&mut self, x: f64) {
         let difference = x - self.pivot;
@@ -167,8 +158,8 @@ impl Moments {
     }
 
     #[inline(always)]
-    fn variance(&self) -> f64 {
-        (self.squares - self.sum * self.sum / self.count) / (self.count - 1.0).max(1.0)
+    fn moments(&self) -> Moments {
+        Moments { mean: self.mean(), total: self.squares - self.sum * (self.sum / self.count), count: self.count }
     }
 }
 
@@ -240,6 +231,7 @@ impl<T: Real> Growth<T> {
     fn members(&self) -> impl Iterator<Item = f64> {
         self.queue[self.first..self.ends.queue].iter().map(|&place| self.sample(place))
     }
+
     /// Samples that were put aside.
     #[inline(always)]
     fn others(&self) -> impl Iterator<Item = f64> {

@@ -1,9 +1,9 @@
 //! The enhanced Lee filter of Lopes, Touzi and Nezry (1990).
 
 use crate::bands::Run;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::raster::{Raster, RasterMut, Real};
-use crate::speckle::speckle_variation;
+use crate::speckle::{check_damping, speckle_variation};
 use crate::window::{Frame, Op, filter};
 
 struct LeeEnhanced<T> {
@@ -43,9 +43,7 @@ pub fn lee_enhanced<T: Real>(
     run: &Run<'_>,
 ) -> Result<()> {
     let speckle = speckle_variation(enl)?;
-    if !(damping.is_finite() && damping >= 0.0) {
-        return Err(Error::parameter("damping", damping, "a finite number >= 0, such as 1"));
-    }
+    check_damping(damping)?;
     let op = LeeEnhanced {
         speckle: T::from_f64(speckle.sqrt()),
         target: T::from_f64((1.0 + 2.0 * speckle).sqrt()),

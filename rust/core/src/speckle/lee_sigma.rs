@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
-use super::mmse::Sums;
+use super::mmse::{Moments, Sums, linear};
 use super::nine::Nine;
 use super::{SigmaRange, speckle_variation};
 use crate::bands::Run;
@@ -158,22 +158,22 @@ impl<T: Real> Stencil<T> for Sigma<T> {
 
     #[inline(always)]
     fn begin(&self, tile: &Tile<'_, T>, scratch: &mut Scratch<T>) {
-        let (zero, infinite) = (T::from_f64(0.0), T::from_f64(f64::INFINITY));
+        let (zero, one, infinite) = (T::from_f64(0.0), T::from_f64(1.0), T::from_f64(f64::INFINITY));
         let Scratch { width, samples, any_bright, bright, .. } = scratch;
         samples.resize(tile.height * *width, zero);
         bright.resize(tile.height * *width, zero);
-        let mut most = zero;
+        let mut found = 0u32;
         for row in 0..tile.height {
             let from = tile.samples(row).iter().zip(tile.valid(row));
             let to = samples[row * *width..][..*width].iter_mut().zip(&mut bright[row * *width..][..*width]);
             for ((&sample, &valid), (to, bright)) in from.zip(to) {
-                let is_bright = if sample > self.bright { valid } else { zero };
+                let is_bright = (valid > zero) & (sample > self.bright);
                 *to = if valid > zero { sample } else { infinite };
-                *bright = is_bright;
-                most = if is_bright > most { is_bright } else { most };
+                *bright = if is_bright { one } else { zero };
+                found |= u32::from(is_bright);
             }
         }
-        *any_bright = most > zero;
+        *any_bright = found > 0;
         if scratch.any_bright {
             self.find_clusters(tile.height, scratch);
         }
@@ -241,12 +241,7 @@ impl<T: Real> Sigma<T> {
     #[inline(always)]
     fn prior_mean(&self, centre: f64, sum: f64, square: f64, count: f64) -> f64 {
         let mean = sum / count;
-        let of_mean = (count - 1.0) * mean * mean;
-        // Both are `count - 1` times the variance.
-        let (total, speckle) = (square - sum * mean, self.speckle * of_mean);
-        let pull = self.speckle / (1.0 + self.speckle) * (1.0 + of_mean / total);
-        let estimate = centre + pull * (mean - centre);
-        if (total > speckle) & (mean > 0.0) { estimate } else { mean }
+        linear(centre, Moments { mean, total: square - sum * mean, count }, self.speckle)
     }
 }
 

@@ -95,10 +95,7 @@ impl<T: Real> Sums<T> {
         &self.count
     }
 
-    /// `mean + b (centre - mean)` with `b = max(variance - noise mean^2, 0) / ((1 + noise) variance)`, where `noise` is the
-    /// squared coefficient of variation of the speckle; the mean where it is not positive, the centre of no samples.
-    ///
-    /// Counted from the centre, so that nothing cancels beside a bright target.
+    /// The linear estimate of each pixel; the centre where there are no samples.
     #[inline(always)]
     pub fn estimate(&self, pivot: &[T], centre: &[T], noise: &[T], out: &mut [T]) {
         let sums = self.offset.iter().zip(&self.square).zip(&self.count);
@@ -106,14 +103,33 @@ impl<T: Real> Sums<T> {
         for ((((&offset, &square), &count), ((pivot, centre), noise)), out) in sums.zip(pixels).zip(out) {
             let (pivot, centre, noise) = (pivot.to_f64(), centre.to_f64(), noise.to_f64());
             let mean = pivot + offset / count;
-            // Both are `count - 1` times the variance.
-            let (total, of_mean) = (square - offset * (offset / count), (count - 1.0) * (mean * mean));
-            let pull = noise / (1.0 + noise) * (1.0 + of_mean / total);
-            let textured = (total > noise * of_mean) & (count > 1.0) & (mean > 0.0);
-            let filtered = if textured { centre + pull * (mean - centre) } else { mean };
+            let total = square - offset * (offset / count);
+            let filtered = linear(centre, Moments { mean, total, count }, noise);
             *out = T::from_f64(if count > 0.0 { filtered } else { centre });
         }
     }
+}
+
+/// Moments of some samples.
+#[derive(Clone, Copy)]
+pub struct Moments {
+    pub mean: f64,
+    /// Sum of the squared differences from the mean.
+    pub total: f64,
+    pub count: f64,
+}
+
+/// `mean + b (centre - mean)` with `b = max(variance - noise mean^2, 0) / ((1 + noise) variance)`, where `noise` is the
+/// squared coefficient of variation of the speckle; the mean where it is not positive.
+///
+/// Counted from the centre, so that nothing cancels beside a bright target.
+#[inline(always)]
+pub fn linear(centre: f64, Moments { mean, total, count }: Moments, noise: f64) -> f64 {
+    // As `total`, this is `count - 1` times a variance.
+    let of_mean = (count - 1.0) * (mean * mean);
+    let pull = noise / (1.0 + noise) * (1.0 + of_mean / total);
+    let textured = (total > noise * of_mean) & (count > 1.0) & (mean > 0.0);
+    if textured { centre + pull * (mean - centre) } else { mean }
 }
 
 /// A group of pixels in double precision.

@@ -1,6 +1,9 @@
 //! Speckle filters of linear intensity, and the local number of looks.
 //!
 //! An output pixel is NaN where its centre sample is invalid (NaN or infinite); other windows use their valid samples.
+//!
+//! Squares and sums of the samples of a window must be normal numbers: in f32 the filters are as good as they say for intensity
+//! from about 1e-17 to 1e17. Beyond, a variance underflows to zero (the result is the mean) or overflows.
 
 mod boxcar;
 mod decay;
@@ -50,5 +53,14 @@ fn speckle_variation(enl: f64) -> Result<f64> {
         Ok(1.0 / enl)
     } else {
         Err(Error::parameter("enl", enl, "a finite number of looks > 0, such as 4.4"))
+    }
+}
+
+/// Check how fast weights fall with the variation of a window.
+fn check_damping(damping: f64) -> Result<()> {
+    if damping.is_finite() && damping >= 0.0 {
+        Ok(())
+    } else {
+        Err(Error::parameter("damping", damping, "a finite number >= 0, such as 1"))
     }
 }

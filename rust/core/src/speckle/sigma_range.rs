@@ -1,5 +1,6 @@
 //! The range of the sigma filter: how far speckle around a mean of one is taken for speckle.
 
+use super::speckle_variation;
 use crate::distributions::elementary::{exp, exp_m1, ln};
 use crate::distributions::ln_gamma_upper;
 use crate::error::{Error, Result};
@@ -65,9 +66,7 @@ impl SigmaRange {
     /// The integral of `(u - 1) p(u)` over the range vanishes where `lower e^-lower = upper e^-upper`, whatever the number
     /// of looks, so that one equation in `lower` remains: the probability of the range is `sigma`.
     pub fn exact(enl: f64, sigma: f64) -> Result<Self> {
-        if !(enl.is_finite() && enl > 0.0) {
-            return Err(Error::parameter("enl", enl, "a finite number of looks > 0, such as 4.4"));
-        }
+        speckle_variation(enl)?;
         if !(sigma > 0.0 && sigma < 1.0) {
             return Err(Error::parameter("sigma", sigma, "a probability between 0 and 1, such as 0.9"));
         }
@@ -81,7 +80,9 @@ impl SigmaRange {
         let lower = exp(above);
         let upper = partner(lower);
         if (held(lower, upper) - sigma).abs() > 1e-9 {
-            return Err(Error::parameter("enl", enl, format!("more looks for a sigma of {sigma}")));
+            // Of very few looks nearly all samples are near zero; of very many the bounds meet.
+            let other = if enl < 1.0 { "more" } else { "fewer" };
+            return Err(Error::parameter("enl", enl, format!("{other} looks for a sigma of {sigma}")));
         }
         let square = gamma_lower(enl + 2.0, enl * upper) - gamma_lower(enl + 2.0, enl * lower);
         let noise = ((1.0 + 1.0 / enl) * square / sigma - 1.0).max(0.0).sqrt();

@@ -109,6 +109,10 @@ pub fn stencil<T: Real, S: Stencil<T>>(
     };
     for_bands(run, height, ROWS, dst, scratch, |rows, mut out, (grown, line, own)| {
         for first in (0..width).step_by(COLUMNS) {
+            // A region or a large window can take seconds for the tiles of a wide image.
+            if run.stopped() {
+                return;
+            }
             let cols = first..(first + COLUMNS).min(width);
             grown.fill(src, frame, rows.clone(), cols.clone());
             let tile = grown.tile(frame.window);

@@ -188,6 +188,10 @@ impl<T: Comparable> Pass<'_, T> {
         for_bands(run, all.len(), TILE.0, out, scratch, |rows, mut out, (tile, sums)| {
             let rows = all.start + rows.start..all.start + rows.end;
             for first in cols.clone().step_by(tile_width) {
+                // A band of a wide image takes seconds.
+                if run.stopped() {
+                    return;
+                }
                 let part = Region { rows: rows.clone(), cols: first..(first + tile_width).min(cols.end) };
                 tile.load(self.src, self.previous, &part, self.parameters);
                 sums.compute(tile, self.parameters);
