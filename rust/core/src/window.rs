@@ -17,7 +17,7 @@ use crate::bands::{Run, for_bands};
 use crate::error::{Error, Result};
 use crate::raster::{Placement, Raster, RasterMut, Real, Window};
 
-pub use stencil::{LANES, Stencil, Tile, stencil};
+pub use stencil::{COLUMNS, LANES, Stencil, Tile, stencil};
 
 use columns::{Group, emit_group};
 use horizontal::Ring;

@@ -10,8 +10,8 @@ use crate::raster::{Placement, Raster, RasterMut, Real};
 use crate::window::Frame;
 
 /// Output rows filtered at a time: enough that the rows which the windows of two bands share cost little, few enough that
-/// those of all dates stay in a cache.
-const ROWS: usize = 48;
+/// those of all dates stay in the last cache until they are scaled.
+const ROWS: usize = 64;
 
 /// Add the ratio of a date to its spatial mean, `x / mean`, where `x` is valid and the mean positive, and count it.
 pub fn quegan_add<T: Real>(x: &[T], mean: &[T], ratio_sum: &mut [f64], count: &mut [f64], run: &Run<'_>) -> Result<()> {
@@ -72,21 +72,26 @@ pub fn quegan<T: Real>(
     let (height, width) = dst.first().map_or((0, 0), |date| (date.height(), date.width()));
     check_dates(stack, &dst, frame)?;
     let failed = OnceLock::new();
-    let scratch = || (vec![0.0; ROWS.min(height) * width], vec![0.0; ROWS.min(height) * width]);
-    for_bands(run, height, ROWS, dst, scratch, |rows, mut out, (ratio_sum, count)| {
-        let pixels = rows.len() * width;
-        for group in groups {
-            let (ratio_sum, count) = (&mut ratio_sum[..pixels], &mut count[..pixels]);
-            ratio_sum.fill(0.0);
-            count.fill(0.0);
-            for &date in group {
-                let part = Part { src: stack[date], frame, halo, rows: rows.clone() };
-                if let Err(error) = part.add(&mut out[date], &smooth, ratio_sum, count) {
-                    failed.get_or_init(|| error);
-                }
+    let scratch = || (vec![0.0; width], vec![0.0; width]);
+    for_bands(run, height, ROWS, dst, scratch, |rows, mut out, (ratio, count)| {
+        for (&src, mean) in stack.iter().zip(&mut out) {
+            if let Err(error) = smooth_rows(src, mean, rows.clone(), (frame, halo), &smooth) {
+                failed.get_or_init(|| error);
             }
-            for &date in group {
-                apply(out[date].pixels_mut(), ratio_sum, count);
+        }
+        let Placement { top, left, .. } = frame.placement;
+        // Row after row over all dates, so that the sums stay in the first level cache.
+        for (i, row) in rows.enumerate() {
+            for group in groups {
+                ratio.fill(0.0);
+                count.fill(0.0);
+                for &date in group {
+                    add(&stack[date].row(top + row)[left..left + width], out[date].row_mut(i), ratio, count);
+                }
+                average(ratio, count);
+                for &date in group {
+                    scale(out[date].row_mut(i), ratio);
+                }
             }
         }
     })?;
@@ -96,39 +101,23 @@ pub fn quegan<T: Real>(
 /// Pixels of a date done at a time where rows do not matter.
 const PIXELS: usize = 1 << 14;
 
-/// A band of rows of one date.
-struct Part<'a, T> {
-    src: Raster<'a, T>,
-    frame: &'a Frame,
-    halo: usize,
+/// Filter `rows` of a date into `mean`.
+fn smooth_rows<T: Real>(
+    src: Raster<'_, T>,
+    mean: &mut RasterMut<'_, T>,
     rows: Range<usize>,
-}
-
-impl<T: Real> Part<'_, T> {
-    /// Filter the band into `mean`, and add its ratios.
-    fn add(
-        &self,
-        mean: &mut RasterMut<'_, T>,
-        smooth: impl Fn(Raster<'_, T>, RasterMut<'_, T>, &Frame, &Run<'_>) -> Result<()>,
-        ratio_sum: &mut [f64],
-        count: &mut [f64],
-    ) -> Result<()> {
-        let Placement { origin_row, top, left } = self.frame.placement;
-        let (height, width) = (self.src.height(), self.src.width());
-        let first = (top + self.rows.start).saturating_sub(self.halo);
-        let end = (top + self.rows.end + self.halo).min(height);
-        let grown = Raster::new("stack", &self.src.pixels()[first * width..end * width], end - first, width)?;
-        let placement = Placement { origin_row: origin_row + first, top: top + self.rows.start - first, left };
-        let (rows, columns) = (mean.height(), mean.width());
-        let into = RasterMut::new("dst", mean.pixels_mut(), rows, columns)?;
-        smooth(grown, into, &Frame { placement, ..*self.frame }, &Run::threads(1))?;
-        for (i, row) in self.rows.clone().enumerate() {
-            let x = &self.src.row(top + row)[left..left + columns];
-            let at = i * columns..(i + 1) * columns;
-            add(x, mean.row_mut(i), &mut ratio_sum[at.clone()], &mut count[at]);
-        }
-        Ok(())
-    }
+    (frame, halo): (&Frame, usize),
+    smooth: impl Fn(Raster<'_, T>, RasterMut<'_, T>, &Frame, &Run<'_>) -> Result<()>,
+) -> Result<()> {
+    let Placement { origin_row, top, left } = frame.placement;
+    let (height, width) = (src.height(), src.width());
+    let first = (top + rows.start).saturating_sub(halo);
+    let end = (top + rows.end + halo).min(height);
+    let grown = Raster::new("stack", &src.pixels()[first * width..end * width], end - first, width)?;
+    let placement = Placement { origin_row: origin_row + first, top: top + rows.start - first, left };
+    let (rows, columns) = (mean.height(), mean.width());
+    let into = RasterMut::new("dst", mean.pixels_mut(), rows, columns)?;
+    smooth(grown, into, &Frame { placement, ..*frame }, &Run::threads(1))
 }
 
 dispatch!(fn add = add_body[T: Real](x: &[T], mean: &[T], ratio_sum: &mut [f64], count: &mut [f64]));
@@ -149,11 +138,41 @@ dispatch!(fn apply = apply_body[T: Real](means: &mut [T], ratio_sum: &[f64], cou
 #[inline(always)]
 fn apply_body<T: Real>(means: &mut [T], ratio_sum: &[f64], count: &[f64]) {
     for ((mean, &sum), &count) in means.iter_mut().zip(ratio_sum).zip(count) {
-        let scaled = T::from_f64(mean.to_f64() * (sum / count));
-        let scaled = if count > 0.0 { scaled } else { *mean };
-        let scaled = if *mean > T::from_f64(0.0) { scaled } else { *mean };
-        *mean = if mean.is_valid() { scaled } else { T::NAN };
+        *mean = scaled(*mean, mean_ratio(sum, count));
     }
+}
+
+dispatch!(fn average = average_body(ratio: &mut [f64], count: &[f64]));
+
+/// Sums of ratios become their means.
+#[inline(always)]
+fn average_body(ratio: &mut [f64], count: &[f64]) {
+    for (ratio, &count) in ratio.iter_mut().zip(count) {
+        *ratio = mean_ratio(*ratio, count);
+    }
+}
+
+dispatch!(fn scale = scale_body[T: Real](means: &mut [T], ratio: &[f64]));
+
+#[inline(always)]
+fn scale_body<T: Real>(means: &mut [T], ratio: &[f64]) {
+    for (mean, &ratio) in means.iter_mut().zip(ratio) {
+        *mean = scaled(*mean, ratio);
+    }
+}
+
+/// One if nothing was counted.
+#[inline(always)]
+fn mean_ratio(sum: f64, count: f64) -> f64 {
+    let mean = sum / count;
+    if count > 0.0 { mean } else { 1.0 }
+}
+
+#[inline(always)]
+fn scaled<T: Real>(mean: T, ratio: f64) -> T {
+    let scaled = T::from_f64(mean.to_f64() * ratio);
+    let scaled = if mean > T::from_f64(0.0) { scaled } else { mean };
+    if mean.is_valid() { scaled } else { T::NAN }
 }
 
 /// All pixels of an array as an image one column wide.

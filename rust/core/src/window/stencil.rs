@@ -16,7 +16,7 @@ use crate::raster::{Raster, RasterMut, Real, Window};
 /// Output rows of a tile.
 const ROWS: usize = 64;
 /// Output columns of a tile.
-const COLUMNS: usize = 256;
+pub const COLUMNS: usize = 256;
 /// The columns of a tile are rounded up to a multiple of this, so that loops over lanes need no remainder.
 pub const LANES: usize = 32;
 
@@ -130,17 +130,20 @@ struct Grown<T> {
     holed: bool,
     samples: Vec<T>,
     valid: Vec<T>,
+    /// Rows whose `valid` is one throughout.
+    whole: Vec<bool>,
 }
 
 impl<T: Real> Grown<T> {
     fn new(radius: (usize, usize), columns: usize) -> Self {
         let width = columns.next_multiple_of(LANES) + 2 * radius.1;
         let plane = || vec![T::from_f64(0.0); (ROWS + 2 * radius.0) * width];
-        Self { radius, width, height: 0, holed: false, samples: plane(), valid: plane() }
+        let whole = vec![false; ROWS + 2 * radius.0];
+        Self { radius, width, height: 0, holed: false, samples: plane(), valid: plane(), whole }
     }
 
     fn tile(&self, window: Window) -> Tile<'_, T> {
-        let Self { radius, width, height, holed, ref samples, ref valid } = *self;
+        let Self { radius, width, height, holed, ref samples, ref valid, .. } = *self;
         Tile { window, radius, holed, height, samples, valid, width }
     }
 
@@ -156,16 +159,26 @@ impl<T: Real> Grown<T> {
             let row = top + i as isize;
             let samples = &mut self.samples[i * self.width..][..self.width];
             let valid = &mut self.valid[i * self.width..][..self.width];
+            let was_whole = std::mem::take(&mut self.whole[i]);
             samples[used..].fill(zero);
+            let outside = frame.border == Border::Shrink && (row < 0 || row > last);
+            let from = src.row(row.clamp(0, last) as usize);
+            let inside = usize::try_from(left).ok().and_then(|left| from.get(left..left + used));
+            if !outside && inside.is_some_and(|from| copy_whole(from, &mut samples[..used])) {
+                if !was_whole {
+                    valid.fill(one);
+                }
+                self.whole[i] = true;
+                continue;
+            }
             valid[used..].fill(one);
             let (samples, valid) = (&mut samples[..used], &mut valid[..used]);
-            if frame.border == Border::Shrink && (row < 0 || row > last) {
+            if outside {
                 samples.fill(zero);
                 valid.fill(zero);
                 self.holed = true;
             } else {
-                let row = src.row(row.clamp(0, last) as usize);
-                self.holed |= !copy_row(row, left, frame.border, samples, valid);
+                self.holed |= !copy_row(from, left, frame.border, samples, valid);
             }
         }
     }
@@ -191,6 +204,19 @@ fn copy_row<T: Real>(row: &[T], first: isize, border: Border, samples: &mut [T],
         valid[outside].fill(there);
     }
     whole && border == Border::Replicate
+}
+
+dispatch!(fn copy_whole = copy_whole_body[T: Real](from: &[T], samples: &mut [T]) -> bool);
+
+/// Copy a run of samples; whether all are valid.
+#[inline(always)]
+fn copy_whole_body<T: Real>(from: &[T], samples: &mut [T]) -> bool {
+    let mut invalid = 0u32;
+    for (x, sample) in from.iter().zip(samples) {
+        *sample = *x;
+        invalid |= u32::from(!x.is_valid());
+    }
+    invalid == 0
 }
 
 dispatch!(fn copy_valid = copy_valid_body[T: Real](from: &[T], samples: &mut [T], valid: &mut [T]) -> bool);
@@ -239,9 +265,13 @@ fn filter_tile_body<T: Real, S: Stencil<T>>(
     let lanes = cols.len().next_multiple_of(LANES);
     op.begin(tile, scratch);
     for row in 0..tile.height - 2 * tile.radius.0 {
+        let to = &mut out.row_mut(row)[cols.clone()];
+        if !tile.holed && to.len() == lanes {
+            op.row(tile, row, scratch, to);
+            continue;
+        }
         op.row(tile, row, scratch, &mut line.out[..lanes]);
         let centre = &tile.valid(row + tile.radius.0)[tile.radius.1..];
-        let to = &mut out.row_mut(row)[cols.clone()];
         for ((to, &y), &valid) in to.iter_mut().zip(&line.out).zip(centre) {
             *to = if valid > T::from_f64(0.0) { y } else { T::NAN };
         }

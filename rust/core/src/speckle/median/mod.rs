@@ -2,6 +2,7 @@
 
 mod network;
 mod ranks;
+mod square;
 
 use crate::bands::Run;
 use crate::error::Result;
@@ -15,10 +16,11 @@ const NETWORK: usize = 81;
 /// Median of the valid samples of the window around every pixel: the middle one, the mean of the two in the middle if
 /// their number is even. Exact.
 pub fn median<T: Ordered>(src: Raster<'_, T>, dst: RasterMut<'_, T>, frame: &Frame, run: &Run<'_>) -> Result<()> {
-    if frame.window.y * frame.window.x <= NETWORK {
-        stencil(src, dst, frame, &network::Median::new(frame.window), run)
-    } else {
-        stencil(src, dst, frame, &ranks::Median, run)
+    match (frame.window.y, frame.window.x) {
+        (3, 3) => stencil(src, dst, frame, &square::Three, run),
+        (5, 5) => stencil(src, dst, frame, &square::Five, run),
+        (y, x) if y * x <= NETWORK => stencil(src, dst, frame, &network::Median::new(frame.window), run),
+        _ => stencil(src, dst, frame, &ranks::Median, run),
     }
 }
 
