@@ -136,16 +136,18 @@ class UpperQuantile:
         return ("upper-quantile", self.share, self.bits)
 
     def partial(self, block: npt.NDArray[Any]) -> npt.NDArray[np.int64]:
-        valid = block[np.isfinite(block)].astype(np.float32)
-        keys = np.where(valid > 0, valid, 0).astype(np.float32).view(np.uint32) >> self.bits
-        return np.stack(np.unique(keys.astype(np.int64), return_counts=True))
+        power = block.astype(np.float32, copy=False)
+        valid = power[np.isfinite(power)]
+        valid = np.where(valid > 0, valid, np.float32(0))
+        counts = np.bincount(valid.view(np.uint32) >> self.bits)
+        keys = np.flatnonzero(counts)
+        return np.stack([keys, counts[keys]])
 
     def merge(self, parts: list[npt.NDArray[np.int64]]) -> npt.NDArray[np.int64]:
         keys, counts = np.concatenate(parts, axis=1)
         unique, place = np.unique(keys, return_inverse=True)
-        total = np.zeros(unique.size, np.int64)
-        np.add.at(total, place, counts)
-        return np.stack([unique, total])
+        total = np.bincount(place, weights=counts, minlength=unique.size)
+        return np.stack([unique, total.astype(np.int64)])
 
     def total(self, part: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
         keys, counts = part
