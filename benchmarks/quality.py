@@ -20,6 +20,7 @@ from typing import Any
 import matplotlib.pyplot as plt
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import rasterio
 import xarray as xr
 from PIL import Image as Picture
@@ -80,17 +81,14 @@ def _near(targets: npt.NDArray[np.intp], reach: int = 6) -> npt.NDArray[np.intp]
 
 
 def radar(power: npt.NDArray[Any]) -> xr.DataArray:
-    """An image, or a stack of monthly dates of one orbit, as the filters want it."""
+    """An image, or a stack of one orbit with a date in twelve days, as the filters want it."""
     dims = ("time", "y", "x")[-power.ndim :]
     array = xr.DataArray(np.ascontiguousarray(power, np.float32), dims=dims, name="vv", attrs={"units": "1"})
     return (
         array
         if power.ndim == 2
-        else array.assign_coords(time=np.datetime64("2023-01-05", "ns") + 12 * _DAYS * np.arange(len(power)))
+        else array.assign_coords(time=pd.date_range("2023-01-05", periods=len(power), freq="12D"))
     )
-
-
-_DAYS = np.timedelta64(1, "D").astype("timedelta64[ns]")
 
 
 def filtered(stack: npt.NDArray[Any], method: str, enl: float) -> Image:

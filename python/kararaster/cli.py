@@ -123,7 +123,7 @@ def change(
         from kararaster.speckle_filters import FILTERS
 
         # A test takes dates as independent: no filter over time.
-        _check_choice("despeckle", despeckle, (*(name for name in FILTERS if name != "quegan"), "none"))
+        _check_choice("despeckle", despeckle, (*(name for name in FILTERS if not FILTERS[name].over_time), "none"))
         ds = open_stack(stack, pattern=pattern)
         by = None if one_geometry else "relative_orbit"
         if despeckle != "none":

@@ -114,7 +114,7 @@ def despeckle(
     if chosen.looks:
         values = {"enl": looks, **values}
     kernel = SpeckleKernel(method, size, border, least, tuple(values.items()))
-    if method != "quegan":
+    if not chosen.over_time:
         kernel.refuse()
     if isinstance(obj, xr.Dataset):
         bands = {name: _filtered(obj[name], kernel) for name in conventions.radar_bands(obj)}
@@ -155,7 +155,7 @@ def despeckle_methods() -> pd.DataFrame:
 def _filtered(array: xr.DataArray, kernel: SpeckleKernel) -> xr.DataArray:
     conventions.require_linear_power(array)
     array = conventions.rows_columns_last(array)
-    if kernel.kernel == "quegan":
+    if FILTERS[kernel.kernel].over_time:
         array = array.transpose("time", ..., missing_dims="ignore")
         data = _over_time(array, kernel)
     else:

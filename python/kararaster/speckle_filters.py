@@ -56,7 +56,7 @@ class Filter:
 
     `window`: which sizes it takes; None where it has no window, and then no border rule and no least number of samples either.
     `looks`: whether the equivalent number of looks enters. `radius`: rows and columns it reaches. `from_scene`: the parameter
-    that is taken from the whole image where the caller gives none, and how.
+    that is taken from the whole image where the caller gives none, and how. `over_time`: whether dates share their speckle.
     """
 
     title: str
@@ -66,6 +66,7 @@ class Filter:
     looks: bool = False
     radius: Callable[[Window, Values], tuple[int, int]] = _half
     from_scene: tuple[str, Reduction] | None = None
+    over_time: bool = False
 
     def checked_window(self, method: str, size: int | tuple[int, int]) -> Window:
         """`size` as a window that this filter takes."""
@@ -240,6 +241,7 @@ FILTERS: dict[str, Filter] = {
             Parameter("event", None, _any),
         ),
         looks=True,
+        over_time=True,
     ),
 }
 """Filter name -> filter. † behind a DOI: not confirmed."""

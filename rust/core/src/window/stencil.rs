@@ -76,17 +76,21 @@ impl<'a, T: Real> Tile<'a, T> {
         &self.valid[row * self.width..][..self.width]
     }
 
-    /// Valid samples of the windows of an output row.
+    /// Valid samples of the windows of an output row; `of_column` is scratch as long as a row of the grown tile.
     #[inline(always)]
-    fn count_row(&self, row: usize, count: &mut [T]) {
-        count.fill(T::from_f64(0.0));
-        let half = self.window.half();
+    pub fn count_row(&self, row: usize, of_column: &mut [T], count: &mut [T]) {
+        let (zero, half) = (T::from_f64(0.0), self.window.half());
+        of_column.fill(zero);
         for y in 0..self.window.y {
             let valid = &self.valid(row + self.radius.0 - half.0 + y)[self.radius.1 - half.1..];
-            for x in 0..self.window.x {
-                for (n, &valid) in count.iter_mut().zip(&valid[x..]) {
-                    *n = *n + valid;
-                }
+            for (n, &valid) in of_column.iter_mut().zip(valid) {
+                *n = *n + valid;
+            }
+        }
+        count.fill(zero);
+        for x in 0..self.window.x {
+            for (n, &of_column) in count.iter_mut().zip(&of_column[x..]) {
+                *n = *n + of_column;
             }
         }
     }
@@ -105,7 +109,8 @@ pub fn stencil<T: Real, S: Stencil<T>>(
     let scratch = || {
         let grown = Grown::new(op.radius(frame.window), width.min(COLUMNS));
         let own = op.scratch(frame.window, grown.width);
-        (grown, Line::new(width.min(COLUMNS)), own)
+        let line = Line::new(width.min(COLUMNS), grown.width);
+        (grown, line, own)
     };
     for_bands(run, height, ROWS, dst, scratch, |rows, mut out, (grown, line, own)| {
         for first in (0..width).step_by(COLUMNS) {
@@ -239,12 +244,15 @@ fn copy_valid_body<T: Real>(from: &[T], samples: &mut [T], valid: &mut [T]) -> b
 struct Line<T> {
     out: Vec<T>,
     count: Vec<T>,
+    of_column: Vec<T>,
 }
 
 impl<T: Real> Line<T> {
-    fn new(columns: usize) -> Self {
-        let line = || vec![T::from_f64(0.0); columns.next_multiple_of(LANES)];
-        Self { out: line(), count: line() }
+    /// For so many columns, in grown rows of `width` samples.
+    fn new(columns: usize, width: usize) -> Self {
+        let line = |n: usize| vec![T::from_f64(0.0); n];
+        let lanes = columns.next_multiple_of(LANES);
+        Self { out: line(lanes), count: line(lanes), of_column: line(width) }
     }
 }
 
@@ -278,7 +286,7 @@ fn filter_tile_body<T: Real, S: Stencil<T>>(
         // A valid centre is one sample already.
         if min_valid > 1 && tile.holed {
             let (needed, count) = (T::from_f64(min_valid as f64), &mut line.count[..to.len()]);
-            tile.count_row(row, count);
+            tile.count_row(row, &mut line.of_column, count);
             for (to, &n) in to.iter_mut().zip(&*count) {
                 *to = if n < needed { T::NAN } else { *to };
             }

@@ -198,7 +198,7 @@ impl<T: Ordered> Stencil<T> for Median {
     fn row(&self, tile: &Tile<'_, T>, row: usize, scratch: &mut Self::Scratch, out: &mut [T]) {
         self.sort_columns(tile, row, out.len(), scratch);
         if tile.holed {
-            scratch.count(tile, row, out.len());
+            tile.count_row(row, &mut scratch.column_counts, &mut scratch.counts[..out.len()]);
         }
         let Scratch { bank, slots, counts, .. } = scratch;
         let all = T::from_f64((tile.window.y * tile.window.x) as f64);
@@ -215,27 +215,6 @@ impl<T: Ordered> Stencil<T> for Median {
                         *out = T::number(key);
                     }
                 }
-            }
-        }
-    }
-}
-
-impl<T: Ordered> Scratch<T> {
-    /// Count the valid samples of one row of windows.
-    #[inline(always)]
-    fn count(&mut self, tile: &Tile<'_, T>, row: usize, columns: usize) {
-        let (zero, of_column) = (T::from_f64(0.0), &mut self.column_counts[..]);
-        of_column.fill(zero);
-        for y in 0..tile.window.y {
-            for (n, &valid) in of_column.iter_mut().zip(tile.valid(row + y)) {
-                *n = *n + valid;
-            }
-        }
-        let counts = &mut self.counts[..columns];
-        counts.fill(zero);
-        for x in 0..tile.window.x {
-            for (n, &of_column) in counts.iter_mut().zip(&of_column[x..]) {
-                *n = *n + of_column;
             }
         }
     }
